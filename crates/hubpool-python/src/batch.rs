@@ -1,0 +1,238 @@
+//! A map's items on their way through the pool.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use hubpool::{Claim, Order, Rings, Taken};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::core::Core;
+use crate::wake::Wake;
+
+/// How long a worker stays with a batch while other jobs wait.
+const TURN: Duration = Duration::from_millis(1);
+
+/// The items and the results of one map. The hub's thread feeds and reads it;
+/// nothing here blocks.
+#[pyclass(frozen, module = "hubpool._native")]
+pub struct Batch {
+    inner: hubpool::Batch<Py<PyAny>, Py<PyAny>>,
+    core: Py<Core>,
+    wake: Py<Wake>,
+    /// What the hub is sent when it must look at the batch.
+    #[pyo3(get)]
+    message: Py<PyAny>,
+    /// The function to apply, and whether an item is a tuple of its arguments.
+    #[pyo3(get)]
+    func: Py<PyAny>,
+    #[pyo3(get)]
+    zipped: bool,
+    /// The most workers that share the batch.
+    workers: usize,
+}
+
+#[pymethods]
+impl Batch {
+    #[new]
+    #[expect(clippy::too_many_arguments, reason = "they are fields")]
+    fn new(
+        core: Py<Core>,
+        wake: Py<Wake>,
+        message: Py<PyAny>,
+        func: Py<PyAny>,
+        zipped: bool,
+        ordered: bool,
+        limit: Option<usize>,
+    ) -> Self {
+        let order = if ordered {
+            Order::Input
+        } else {
+            Order::Completion
+        };
+        // Workers come and go with `maxsize`; more tickets than workers do no harm.
+        Self {
+            inner: hubpool::Batch::new(order, limit),
+            core,
+            wake,
+            message,
+            func,
+            zipped,
+            workers: 1024,
+        }
+    }
+
+    /// Adds one item. Returns how many are pending now.
+    fn feed(slf: &Bound<'_, Self>, item: Py<PyAny>) -> usize {
+        let this = slf.get();
+        this.core.get().pool.begin(1);
+        let tickets = this.inner.feed([item], this.share());
+        Self::submit(slf, tickets);
+        this.inner.pending()
+    }
+
+    /// Adds all items of a list. Returns how many are pending now.
+    fn feed_all(slf: &Bound<'_, Self>, items: &Bound<'_, PyList>) -> usize {
+        let this = slf.get();
+        this.core.get().pool.begin(items.len());
+        let items: Vec<Py<PyAny>> = items.iter().map(Bound::unbind).collect();
+        let tickets = this.inner.feed(items, this.share());
+        Self::submit(slf, tickets);
+        this.inner.pending()
+    }
+
+    /// Asks for a message when at most `low` items are pending; `False` if
+    /// that is so already.
+    fn await_room(&self, low: usize) -> bool {
+        self.inner.await_room(low)
+    }
+
+    /// Says that the last item has been fed. `True`: the reader waits for that.
+    fn exhaust(&self) -> bool {
+        self.inner.exhaust().reader
+    }
+
+    /// Withdraws the items that no worker has claimed. `True`: the reader waits
+    /// for that.
+    fn cancel(&self) -> bool {
+        let (items, rings) = self.inner.cancel();
+        self.core.get().pool.finish(items.len());
+        rings.reader
+    }
+
+    /// Whether no worker is at the batch or on its way.
+    fn at_rest(&self) -> bool {
+        self.inner.at_rest()
+    }
+
+    /// Results that are there: a list, `None` if there is none yet, or an
+    /// empty list at the end.
+    #[pyo3(signature = (all))]
+    fn take<'py>(slf: &Bound<'py, Self>, all: bool) -> PyResult<Option<Bound<'py, PyList>>> {
+        let this = slf.get();
+        let (taken, tickets) = this.inner.take(all, this.share());
+        Self::submit(slf, tickets);
+        list(slf.py(), taken)
+    }
+
+    /// The results of all items once the last one has finished, else `None`.
+    fn take_whole<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+        list(py, self.inner.take_whole())
+    }
+
+    /// A worker's hold on the batch, for one ticket.
+    fn claims(slf: &Bound<'_, Self>) -> Claims {
+        Claims {
+            batch: slf.clone().unbind(),
+            turn: Mutex::new(Turn {
+                index: 0,
+                since: Instant::now(),
+            }),
+        }
+    }
+}
+
+impl Batch {
+    /// How many workers may share the batch.
+    fn share(&self) -> usize {
+        self.core.get().pool.maxsize().clamp(1, self.workers)
+    }
+
+    fn submit(slf: &Bound<'_, Self>, tickets: usize) {
+        for _ in 0..tickets {
+            slf.get()
+                .core
+                .get()
+                .pool
+                .submit(slf.clone().into_any().unbind());
+        }
+    }
+
+    fn ring(&self, py: Python<'_>) -> impl FnOnce(Rings) {
+        move |_| self.wake.get().post(self.message.clone_ref(py))
+    }
+}
+
+/// One worker's way through a batch: it claims an item, hands back its result,
+/// and gets the next. When there is none for it, `end` is returned, and the
+/// worker has left the batch.
+#[pyclass(frozen, module = "hubpool._native")]
+pub struct Claims {
+    batch: Py<Batch>,
+    turn: Mutex<Turn>,
+}
+
+struct Turn {
+    /// The claimed item's index.
+    index: usize,
+    /// When the worker joined.
+    since: Instant,
+}
+
+#[pymethods]
+impl Claims {
+    /// Claims the first item.
+    fn first(&self, py: Python<'_>, end: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        let batch = self.batch.get();
+        let claim = batch.inner.claim(batch.ring(py));
+        self.claimed(claim, end)
+    }
+
+    /// Records the claimed item's result and claims the next item.
+    fn done(&self, py: Python<'_>, result: Py<PyAny>, end: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        let batch = self.batch.get();
+        let pool = &batch.core.get().pool;
+        let (index, since) = {
+            let turn = self.turn.lock().map_err(poisoned)?;
+            (turn.index, turn.since)
+        };
+        pool.finish(1);
+        if pool.queued() > 0 && since.elapsed() > TURN {
+            // Others wait: they go first, and the ticket joins the queue again.
+            batch.inner.complete(index, result, batch.ring(py));
+            pool.submit(self.batch.clone_ref(py).into_any());
+            return Ok(end);
+        }
+        let claim = batch
+            .inner
+            .complete_and_claim(index, result, batch.ring(py));
+        self.claimed(claim, end)
+    }
+
+    /// Records the claimed item's result; the worker leaves the batch.
+    fn last(&self, py: Python<'_>, result: Py<PyAny>) -> PyResult<()> {
+        let batch = self.batch.get();
+        let index = self.turn.lock().map_err(poisoned)?.index;
+        batch.core.get().pool.finish(1);
+        batch.inner.complete(index, result, batch.ring(py));
+        batch
+            .core
+            .get()
+            .pool
+            .submit(self.batch.clone_ref(py).into_any());
+        Ok(())
+    }
+}
+
+impl Claims {
+    fn claimed(&self, claim: Option<Claim<Py<PyAny>>>, end: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        let Some(Claim { index, item }) = claim else {
+            return Ok(end);
+        };
+        self.turn.lock().map_err(poisoned)?.index = index;
+        Ok(item)
+    }
+}
+
+fn poisoned<T>(_: T) -> PyErr {
+    PyRuntimeError::new_err("a claim is used by two threads")
+}
+
+fn list(py: Python<'_>, taken: Taken<Py<PyAny>>) -> PyResult<Option<Bound<'_, PyList>>> {
+    match taken {
+        Taken::Ready(results) => PyList::new(py, results).map(Some),
+        Taken::Pending => Ok(None),
+        Taken::End => Ok(Some(PyList::empty(py))),
+    }
+}

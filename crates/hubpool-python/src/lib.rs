@@ -1,0 +1,20 @@
+//! The Python binding of `hubpool`: it translates, and decides nothing.
+//!
+//! Every wait for another thread happens with the interpreter detached, and
+//! no user code is called from here: the worker loop is Python bytecode.
+
+mod batch;
+mod core;
+mod wake;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::batch::{Batch, Claims};
+    #[pymodule_export]
+    use crate::core::{Core, Worker, name_thread};
+    #[pymodule_export]
+    use crate::wake::Wake;
+}

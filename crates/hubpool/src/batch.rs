@@ -1,0 +1,348 @@
+//! The items of one map: fed by the hub, claimed one after another by
+//! workers, and read back in order or as they finish.
+//!
+//! A worker joins a batch with a *ticket*, an ordinary job in the pool's
+//! queue, and keeps it while there are items to claim. So a map of a million
+//! items costs the pool's queue a few jobs, and a wake-up for a whole group
+//! of results.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// In which order results are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// In the order of the items.
+    Input,
+    /// In the order in which the items finish.
+    Completion,
+}
+
+/// Items of type `T` on their way to results of type `R`.
+#[derive(Debug)]
+pub struct Batch<T, R> {
+    state: Mutex<State<T, R>>,
+    order: Order,
+    /// The most items that may be running or finished and unread.
+    limit: Option<usize>,
+}
+
+#[derive(Debug)]
+struct State<T, R> {
+    /// Items that no worker has claimed, oldest first. Fed by the hub.
+    pending: VecDeque<T>,
+    /// How many items have been claimed; the next claim's index.
+    claimed: usize,
+    /// Items that a worker runs now.
+    running: usize,
+    /// Results that the reader has not taken. In input order, place `i` is
+    /// that of item `read + i`, and empty while that item is not finished.
+    results: VecDeque<Option<R>>,
+    /// How many results of `results` are there.
+    ready: usize,
+    /// How many results the reader has taken.
+    read: usize,
+    /// Tickets in the pool's queue or in a worker's hand.
+    tickets: usize,
+    /// The hub has fed the last item.
+    exhausted: bool,
+    /// The reader found nothing and waits for the next result (`false`), or
+    /// for the end of the whole batch (`true`).
+    reader: Option<bool>,
+    /// The feeder waits until no more than this many items are pending.
+    feeder: Option<usize>,
+}
+
+/// A claimed item.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Claim<T> {
+    /// The item's place in the input, from 0.
+    pub index: usize,
+    /// The item.
+    pub item: T,
+}
+
+/// Whom a worker's step has made runnable: the hub must be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "the hub must be told"]
+pub struct Rings {
+    /// The reader waits, and what it waits for is there.
+    pub reader: bool,
+    /// The feeder waits, and there is room.
+    pub feeder: bool,
+    /// The last ticket has come back: nothing happens until the hub feeds or
+    /// reads.
+    pub rest: bool,
+}
+
+impl Rings {
+    /// Whether anybody must be told.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.reader || self.feeder || self.rest
+    }
+}
+
+/// What the reader finds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken<R> {
+    /// Results, in the batch's order, at least one.
+    Ready(Vec<R>),
+    /// None yet: the reader will be told.
+    Pending,
+    /// All results have been taken.
+    End,
+}
+
+impl<T, R> Batch<T, R> {
+    /// Makes an empty batch. With `limit`, items beyond that many running or
+    /// finished and unread ones wait for the reader.
+    #[must_use]
+    pub const fn new(order: Order, limit: Option<usize>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                pending: VecDeque::new(),
+                claimed: 0,
+                running: 0,
+                results: VecDeque::new(),
+                ready: 0,
+                read: 0,
+                tickets: 0,
+                exhausted: false,
+                reader: None,
+                feeder: None,
+            }),
+            order,
+            limit,
+        }
+    }
+
+    /// Adds items. Returns how many tickets to submit, so that up to
+    /// `workers` workers share the batch.
+    #[must_use = "the tickets must be submitted"]
+    pub fn feed(&self, items: impl IntoIterator<Item = T>, workers: usize) -> usize {
+        let mut state = self.lock();
+        state.pending.extend(items);
+        self.issue(&mut state, workers)
+    }
+
+    /// Items that no worker has claimed.
+    pub fn pending(&self) -> usize {
+        self.lock().pending.len()
+    }
+
+    /// Asks to be told when at most `low` items are pending. `false`: that is
+    /// so already, and nobody will be told.
+    #[must_use]
+    pub fn await_room(&self, low: usize) -> bool {
+        let mut state = self.lock();
+        let wait = state.pending.len() > low;
+        state.feeder = wait.then_some(low);
+        wait
+    }
+
+    /// Says that the last item has been fed. Returns whether the reader waits
+    /// for just that.
+    pub fn exhaust(&self) -> Rings {
+        let mut state = self.lock();
+        state.exhausted = true;
+        state.rings()
+    }
+
+    /// Whether no ticket is out.
+    pub fn at_rest(&self) -> bool {
+        self.lock().tickets == 0
+    }
+
+    /// Withdraws all items that no worker has claimed and says that none will
+    /// follow.
+    pub fn cancel(&self) -> (VecDeque<T>, Rings) {
+        let mut state = self.lock();
+        state.exhausted = true;
+        (std::mem::take(&mut state.pending), state.rings())
+    }
+
+    /// Claims an item for the worker that holds a ticket. `None` takes the
+    /// ticket back.
+    ///
+    /// `ring` is called under the batch's lock when somebody must be told:
+    /// so its message stands in the hub's list before the hub can see the
+    /// state that the message tells of. It must not call the batch.
+    pub fn claim(&self, ring: impl FnOnce(Rings)) -> Option<Claim<T>> {
+        let mut state = self.lock();
+        let claim = self.claim_in(&mut state);
+        state.tell(claim.is_none(), ring);
+        claim
+    }
+
+    /// Records an item's result and claims the next item, in one step, as
+    /// [`claim`](Self::claim) does.
+    pub fn complete_and_claim(
+        &self,
+        index: usize,
+        result: R,
+        ring: impl FnOnce(Rings),
+    ) -> Option<Claim<T>> {
+        let mut state = self.lock();
+        self.complete_in(&mut state, index, result);
+        let claim = self.claim_in(&mut state);
+        state.tell(claim.is_none(), ring);
+        claim
+    }
+
+    /// Records an item's result. The ticket stays with the worker, which
+    /// gives it to the pool's queue again to let others go first.
+    pub fn complete(&self, index: usize, result: R, ring: impl FnOnce(Rings)) {
+        let mut state = self.lock();
+        self.complete_in(&mut state, index, result);
+        state.tell(false, ring);
+    }
+
+    /// Takes a ticket back that will not be used.
+    pub fn drop_ticket(&self, ring: impl FnOnce(Rings)) {
+        let mut state = self.lock();
+        state.tickets -= 1;
+        state.tell(true, ring);
+    }
+
+    /// Takes what the reader can have now: one result, or with `all` every
+    /// one that is there. Returns how many tickets to submit beside it, since
+    /// with a limit taking makes room.
+    #[must_use = "the results are taken, and the tickets must be submitted"]
+    pub fn take(&self, all: bool, workers: usize) -> (Taken<R>, usize) {
+        let mut state = self.lock();
+        state.reader = None;
+        let mut results = Vec::new();
+        while results.is_empty() || all {
+            let Some(slot) = state.results.front_mut() else {
+                break;
+            };
+            let Some(result) = slot.take() else { break };
+            state.results.pop_front();
+            results.push(result);
+        }
+        state.read += results.len();
+        state.ready -= results.len();
+        let taken = if !results.is_empty() {
+            Taken::Ready(results)
+        } else if state.finished() {
+            Taken::End
+        } else {
+            state.reader = Some(false);
+            Taken::Pending
+        };
+        let tickets = self.issue(&mut state, workers);
+        (taken, tickets)
+    }
+
+    /// Takes all results once the last item has finished.
+    #[must_use]
+    pub fn take_whole(&self) -> Taken<R> {
+        let mut state = self.lock();
+        let whole = state.exhausted && state.pending.is_empty() && state.running == 0;
+        if whole {
+            state.reader = None;
+            state.ready = 0;
+            Taken::Ready(
+                std::mem::take(&mut state.results)
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+            )
+        } else {
+            state.reader = Some(true);
+            Taken::Pending
+        }
+    }
+
+    fn claim_in(&self, state: &mut State<T, R>) -> Option<Claim<T>> {
+        let claim = if self.claimable(state) > 0 {
+            state.pending.pop_front()
+        } else {
+            None
+        };
+        let Some(item) = claim else {
+            state.tickets -= 1;
+            return None;
+        };
+        let index = state.claimed;
+        state.claimed += 1;
+        state.running += 1;
+        if self.order == Order::Input {
+            state.results.push_back(None);
+        }
+        Some(Claim { index, item })
+    }
+
+    fn complete_in(&self, state: &mut State<T, R>, index: usize, result: R) {
+        state.running -= 1;
+        state.ready += 1;
+        match self.order {
+            Order::Input => {
+                let place = index - state.read;
+                state.results[place] = Some(result);
+            }
+            Order::Completion => state.results.push_back(Some(result)),
+        }
+    }
+
+    /// How many items may be claimed now.
+    fn claimable(&self, state: &State<T, R>) -> usize {
+        let room = match self.limit {
+            None => usize::MAX,
+            // A reader that waits will take the next result at once.
+            Some(limit) => (limit + usize::from(state.reader.is_some()))
+                .saturating_sub(state.running + state.ready),
+        };
+        room.min(state.pending.len())
+    }
+
+    /// Counts the tickets that are missing, and counts them as issued.
+    fn issue(&self, state: &mut State<T, R>, workers: usize) -> usize {
+        let idle = state.tickets - state.running.min(state.tickets);
+        let wanted = self.claimable(state).saturating_sub(idle);
+        let tickets = wanted.min(workers.saturating_sub(state.tickets));
+        state.tickets += tickets;
+        tickets
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T, R>> {
+        // No code of a user runs under the lock, so a poisoned one is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T, R> State<T, R> {
+    fn finished(&self) -> bool {
+        self.exhausted && self.pending.is_empty() && self.running == 0 && self.ready == 0
+    }
+
+    fn tell(&mut self, ticket_came_back: bool, ring: impl FnOnce(Rings)) {
+        let mut rings = self.rings();
+        rings.rest = ticket_came_back && self.tickets == 0;
+        if rings.any() {
+            ring(rings);
+        }
+    }
+
+    /// Whom to tell, each of them once.
+    fn rings(&mut self) -> Rings {
+        let reader = match self.reader {
+            None => false,
+            Some(true) => self.exhausted && self.pending.is_empty() && self.running == 0,
+            Some(false) => matches!(self.results.front(), Some(Some(_))) || self.finished(),
+        };
+        if reader {
+            self.reader = None;
+        }
+        let feeder = self.feeder.is_some_and(|low| self.pending.len() <= low);
+        if feeder {
+            self.feeder = None;
+        }
+        Rings {
+            reader,
+            feeder,
+            rest: false,
+        }
+    }
+}

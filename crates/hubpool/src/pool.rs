@@ -1,0 +1,284 @@
+//! The queue of jobs and the workers that pull from it.
+//!
+//! The pool starts no thread and runs no job: a binding registers workers,
+//! and each of them asks [`Pool::next`] what to do. One lock guards the queue
+//! and all counts that decide whether a worker stays; nothing but moves of
+//! values happens under it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::sleep::{Search, Worker};
+
+/// A bounded set of workers that pull jobs of type `J` from one queue.
+#[derive(Debug)]
+pub struct Pool<J> {
+    state: Mutex<State<J>>,
+    /// The length of the queue, written under the lock and read without it
+    /// by a searching worker, and by a batch that asks whether others wait.
+    queued: AtomicUsize,
+    /// Tasks that were begun and have not ended: each item of a batch counts.
+    unfinished: AtomicUsize,
+    search: Search,
+}
+
+#[derive(Debug)]
+struct State<J> {
+    /// Jobs that no worker has taken, oldest first.
+    queue: VecDeque<J>,
+    /// Registered workers: BUSY, SEARCHING and PARKED ones.
+    workers: usize,
+    /// PARKED workers; the last one parked is the first one woken.
+    parked: Vec<Worker>,
+    /// Whether a worker is SEARCHING; at most one is.
+    searching: bool,
+    /// The most workers that may stay registered.
+    maxsize: usize,
+    /// Set while workers shall leave an empty queue until this many are left.
+    shrink_to: Option<usize>,
+}
+
+/// What a worker shall do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<J> {
+    /// Run this job.
+    Job(J),
+    /// End: the pool has become smaller. The worker is no longer registered.
+    Exit,
+    /// End: no job came within the idle time. The worker is no longer registered.
+    Expired,
+}
+
+impl<J> Pool<J> {
+    /// Makes a pool with no workers.
+    #[must_use]
+    pub const fn new(maxsize: usize) -> Self {
+        Self {
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                workers: 0,
+                parked: Vec::new(),
+                searching: false,
+                maxsize,
+                shrink_to: None,
+            }),
+            queued: AtomicUsize::new(0),
+            unfinished: AtomicUsize::new(0),
+            search: Search::new(),
+        }
+    }
+
+    /// Counts `tasks` more as unfinished. Call it before their jobs are submitted.
+    pub fn begin(&self, tasks: usize) {
+        self.unfinished.fetch_add(tasks, Ordering::Relaxed);
+    }
+
+    /// Counts `tasks` as ended. Call it before their results are delivered, so
+    /// that who sees a result does not see its task as unfinished.
+    pub fn finish(&self, tasks: usize) {
+        self.unfinished.fetch_sub(tasks, Ordering::Release);
+    }
+
+    /// Tasks that were begun and have not ended.
+    pub fn unfinished(&self) -> usize {
+        self.unfinished.load(Ordering::Acquire)
+    }
+
+    /// Jobs that no worker has taken yet.
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Acquire)
+    }
+
+    /// Registered workers.
+    pub fn workers(&self) -> usize {
+        self.lock().workers
+    }
+
+    /// Adds a job at the end of the queue and wakes a worker if one sleeps.
+    pub fn submit(&self, job: J) {
+        let sleeper = {
+            let mut state = self.lock();
+            state.queue.push_back(job);
+            self.publish(&state);
+            state.sleeper()
+        };
+        if let Some(worker) = sleeper {
+            worker.wake();
+        }
+    }
+
+    /// Whether one more worker would help `more` tasks beside those begun:
+    /// there are fewer workers than tasks, and fewer than the pool may have.
+    pub fn wants_worker(&self, more: usize) -> bool {
+        let tasks = self.unfinished() + more;
+        let state = self.lock();
+        state.workers < state.maxsize && state.workers < tasks
+    }
+
+    /// Counts one more worker. Call it before its thread is started.
+    pub fn register(&self) {
+        self.lock().workers += 1;
+    }
+
+    /// Takes back a [`register`](Self::register): the thread could not be
+    /// started, or the worker ends for a reason of its own.
+    pub fn unregister(&self) {
+        let mut state = self.lock();
+        state.workers -= 1;
+        state.settle_shrink();
+    }
+
+    /// The most workers that may stay registered.
+    pub fn maxsize(&self) -> usize {
+        self.lock().maxsize
+    }
+
+    /// Sets the most workers that may stay. Idle workers beyond it end at once,
+    /// busy ones as they finish; the last worker first empties the queue.
+    pub fn set_maxsize(&self, maxsize: usize) {
+        let sleepers = {
+            let mut state = self.lock();
+            state.maxsize = maxsize;
+            state.sleepers_beyond(maxsize)
+        };
+        sleepers.iter().for_each(Worker::wake);
+    }
+
+    /// Lets workers end, once the queue is empty, until `size` are left.
+    pub fn shrink_to(&self, size: usize) {
+        let sleepers = {
+            let mut state = self.lock();
+            state.shrink_to = (state.workers > size).then_some(size);
+            state.sleepers_beyond(size)
+        };
+        sleepers.iter().for_each(Worker::wake);
+    }
+
+    /// Takes back what [`shrink_to`](Self::shrink_to) asked for, as far as it
+    /// has not been done.
+    pub fn stop_shrinking(&self) {
+        self.lock().shrink_to = None;
+    }
+
+    /// Blocks the calling worker until there is something to do for it.
+    ///
+    /// Call it on the thread that made `worker`, and from no other. With
+    /// `idle`, a worker that gets no job for that long ends.
+    pub fn next(&self, worker: &Worker, idle: Option<Duration>) -> Next<J> {
+        let deadline = idle.map(|idle| Instant::now() + idle);
+        let mut may_search = true;
+        let mut state = self.lock();
+        loop {
+            if state.must_exit() {
+                state.workers -= 1;
+                state.settle_shrink();
+                return Next::Exit;
+            }
+            if let Some(job) = state.queue.pop_front() {
+                self.publish(&state);
+                // A searching worker stands in for the sleepers that were not
+                // woken while it searched; it passes the call on.
+                let sleeper = (!state.queue.is_empty()).then(|| state.sleeper()).flatten();
+                drop(state);
+                if let Some(sleeper) = sleeper {
+                    sleeper.wake();
+                }
+                return Next::Job(job);
+            }
+            if may_search && !state.searching && self.search.pays() {
+                may_search = false;
+                state.searching = true;
+                drop(state);
+                self.search.run(&self.queued);
+                state = self.lock();
+                state.searching = false;
+                continue;
+            }
+            worker.prepare();
+            state.parked.push(worker.clone());
+            drop(state);
+            worker.park(deadline);
+            state = self.lock();
+            // Who wakes a worker takes it off the list under the lock. A
+            // worker that still stands there woke up by its deadline.
+            if let Some(place) = state.parked.iter().position(|other| other.is(worker)) {
+                state.parked.remove(place);
+                if state.queue.is_empty() && !state.must_exit() {
+                    state.workers -= 1;
+                    state.settle_shrink();
+                    return Next::Expired;
+                }
+            }
+        }
+    }
+
+    /// Takes a job only if one waits: for a worker that has just finished one
+    /// and must not block.
+    pub fn try_next(&self) -> Option<J> {
+        if self.queued() == 0 {
+            return None;
+        }
+        let mut state = self.lock();
+        if state.must_exit() {
+            return None;
+        }
+        let job = state.queue.pop_front();
+        self.publish(&state);
+        job
+    }
+
+    /// Takes all jobs that no worker has taken.
+    #[must_use]
+    pub fn take_queue(&self) -> VecDeque<J> {
+        let mut state = self.lock();
+        let queue = std::mem::take(&mut state.queue);
+        self.publish(&state);
+        queue
+    }
+
+    fn publish(&self, state: &State<J>) {
+        self.queued.store(state.queue.len(), Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        // No code of a user runs under the lock, so a poisoned one is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<J> State<J> {
+    /// Whether the worker that asks shall end.
+    fn must_exit(&self) -> bool {
+        let idle = self.queue.is_empty();
+        // The last worker stays until the queue is empty, so that lowering
+        // `maxsize` to 0 strands nothing.
+        let over = self.workers > self.maxsize && (idle || self.workers > self.maxsize.max(1));
+        over || (idle && self.shrink_to.is_some_and(|size| self.workers > size))
+    }
+
+    fn settle_shrink(&mut self) {
+        if self.shrink_to.is_some_and(|size| self.workers <= size) {
+            self.shrink_to = None;
+        }
+    }
+
+    /// The worker to wake for a new job: none while one is SEARCHING.
+    fn sleeper(&mut self) -> Option<Worker> {
+        if self.searching {
+            None
+        } else {
+            self.parked.pop()
+        }
+    }
+
+    /// The workers to wake so that some of them end: all, if there are too many.
+    fn sleepers_beyond(&mut self, size: usize) -> Vec<Worker> {
+        if self.workers > size {
+            std::mem::take(&mut self.parked)
+        } else {
+            Vec::new()
+        }
+    }
+}

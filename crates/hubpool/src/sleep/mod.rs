@@ -1,0 +1,136 @@
+//! How an idle worker waits: it searches briefly, then parks.
+//!
+//! `README.md` beside this file has the states, the steps and the argument
+//! that no wake-up is lost. This module holds the two parts of it that need
+//! no lock of the pool's: one worker's parking place, and the search that
+//! learns whether it pays.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// How long a search lasts at most. A futex wake-up costs 5 to 50 us, so a
+/// search that is longer than that can not win.
+const SEARCH_TIME: Duration = Duration::from_micros(30);
+/// The most trust that a row of successful searches can earn.
+const MOST_TRUST: u32 = 8;
+/// Without trust, one search in this many is made all the same, to learn
+/// whether searching has begun to pay.
+const PROBE_EVERY: u32 = 32;
+
+/// One worker thread's parking place. Make it on the thread that uses it.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    parking: Arc<Parking>,
+}
+
+#[derive(Debug)]
+struct Parking {
+    thread: Thread,
+    /// Set by who wakes this worker, cleared by the worker before it parks.
+    notified: AtomicBool,
+}
+
+impl Worker {
+    /// The parking place of the current thread.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            parking: Arc::new(Parking {
+                thread: thread::current(),
+                notified: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Announces that the next wake-up is meant for the coming [`park`](Self::park).
+    pub(crate) fn prepare(&self) {
+        self.parking.notified.store(false, Ordering::Relaxed);
+    }
+
+    /// Blocks the thread until [`wake`](Self::wake), or until the deadline.
+    pub(crate) fn park(&self, deadline: Option<Instant>) {
+        // `unpark` leaves a token when it comes first, so a wake-up between
+        // the check and the park is not lost; a left-over token only costs
+        // one more turn of the loop.
+        while !self.parking.notified.load(Ordering::Acquire) {
+            match deadline {
+                None => thread::park(),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return;
+                    }
+                    thread::park_timeout(left);
+                }
+            }
+        }
+    }
+
+    /// Ends the worker's park, now or when it comes to it.
+    pub(crate) fn wake(&self) {
+        self.parking.notified.store(true, Ordering::Release);
+        self.parking.thread.unpark();
+    }
+
+    /// Whether both are the same worker's.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.parking, &other.parking)
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The search before the park, which stops where it does not win.
+#[derive(Debug)]
+pub(crate) struct Search {
+    /// Grows with each search that found a job, shrinks with each that did not.
+    trust: AtomicU32,
+    /// Counts the searches that were not made for lack of trust.
+    skipped: AtomicU32,
+}
+
+impl Search {
+    pub(crate) const fn new() -> Self {
+        Self {
+            trust: AtomicU32::new(MOST_TRUST),
+            skipped: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether a search is worth its time now.
+    pub(crate) fn pays(&self) -> bool {
+        self.trust.load(Ordering::Relaxed) > 0
+            || self
+                .skipped
+                .fetch_add(1, Ordering::Relaxed)
+                .is_multiple_of(PROBE_EVERY)
+    }
+
+    /// Watches `queued` for a short time and gives the core away meanwhile:
+    /// on a shared core the job that is waited for needs it.
+    pub(crate) fn run(&self, queued: &AtomicUsize) {
+        let start = Instant::now();
+        let found = loop {
+            if queued.load(Ordering::Acquire) > 0 {
+                break true;
+            }
+            if start.elapsed() > SEARCH_TIME {
+                break false;
+            }
+            thread::yield_now();
+        };
+        let trust = self.trust.load(Ordering::Relaxed);
+        let trust = if found {
+            (trust + 1).min(MOST_TRUST)
+        } else {
+            trust.saturating_sub(1)
+        };
+        self.trust.store(trust, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,26 @@
+"""A pool of native worker threads for gevent programs.
+
+``hubpool.ThreadPool`` does what ``gevent.threadpool.ThreadPool`` does, with the
+queue, the workers and the hand-off in Rust. There are three ways in::
+
+    GEVENT_THREADPOOL=hubpool.ThreadPool python program.py   # gevent's own setting
+    from hubpool import ThreadPool                           # by name
+    python -m hubpool program.py                             # unchanged programs
+"""
+
+from gevent.threadpool import ThreadResult, _get_thread_profile, _get_thread_trace
+
+from hubpool._patch import patch
+from hubpool._worker import _WorkerGreenlet
+from hubpool.executor import ThreadPoolExecutor
+from hubpool.threadpool import ThreadPool
+
+__all__ = [
+    "ThreadPool",
+    "ThreadPoolExecutor",
+    "ThreadResult",
+    "_WorkerGreenlet",
+    "_get_thread_profile",
+    "_get_thread_trace",
+    "patch",
+]

@@ -1,0 +1,199 @@
+"""How a pool talks to its hub.
+
+What hubpool uses of gevent beyond its documented interface stands here.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from gevent.event import AsyncResult, Event
+from gevent.hub import get_hub
+from gevent.hub import sleep as gevent_sleep
+from greenlet import getcurrent
+
+from hubpool._native import Wake
+
+_READ = 1
+_WAKE_ATTRIBUTE = "_hubpool_wake"
+
+
+class HubWake:
+    """One hub's message list, and the watcher that runs while it is needed.
+
+    The watcher stands in the loop only between the first :meth:`hold` and the
+    last :meth:`release`: an idle pool keeps no loop alive, and a pending task
+    keeps one from ending.
+    """
+
+    __slots__ = ("__weakref__", "_holds", "_hub", "_watcher", "native")
+
+    def __init__(self, hub: Any) -> None:
+        self.native = Wake()
+        self._hub = weakref.ref(hub)
+        self._holds = 0
+        self._watcher: Any = None
+
+    def hold(self) -> None:
+        """Watch for messages. Hub's thread only."""
+        self._holds += 1
+        if self._holds == 1:
+            hub = self._hub()
+            watcher = hub.loop.io(self.native.fileno(), _READ)
+            watcher.start(self._drain)
+            self._watcher = watcher
+
+    def release(self) -> None:
+        """Take back one :meth:`hold`. Hub's thread only."""
+        self._holds -= 1
+        if self._holds == 0:
+            self.close()
+
+    def close(self) -> None:
+        """Take the watcher out of the loop."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.stop()
+            watcher.close()
+
+    def _drain(self) -> None:
+        # Every message is delivered, whatever the ones before it raise. An
+        # error of the system's kind switches to the main greenlet in between;
+        # the rest is delivered when the hub runs again.
+        for target, result, value, error in self.native.drain():
+            try:
+                target.deliver(result, value, error)
+            except BaseException:  # noqa: BLE001 - the hub decides what to do with it
+                self._report(target, *sys.exc_info())
+
+    def _report(self, context: Any, *exc_info: Any) -> None:
+        hub = self._hub()
+        if hub is not None:
+            hub.handle_error(context, *exc_info)
+
+
+def hub_wake(hub: Any) -> HubWake:
+    """Return the hub's :class:`HubWake`, made when it is first asked for."""
+    wake: HubWake | None = hub.__dict__.get(_WAKE_ATTRIBUTE)
+    if wake is None:
+        wake = HubWake(hub)
+        hub.__dict__[_WAKE_ATTRIBUTE] = wake
+    return wake
+
+
+#: In a forked child: wakes of the parent whose descriptors are shared with it.
+_inherited: list[HubWake] = []
+
+
+def abandon_wake(hub: Any) -> None:
+    """In a forked child, leave the hub's wake alone: the parent reads it.
+
+    The watcher stays until the loop has been made anew, since taking it out
+    before could take it out of the parent's poll as well.
+    """
+    wake = hub.__dict__.pop(_WAKE_ATTRIBUTE, None)
+    if wake is not None:
+        _inherited.append(wake)
+
+
+def close_inherited() -> None:
+    """Drop what :func:`abandon_wake` kept, once the loop has been made anew."""
+    while _inherited:
+        _inherited.pop().close()
+
+
+class Account:
+    """What the hub's thread knows of one pool's outstanding work.
+
+    Workers refer to it and not to the pool, so that a pool can be dropped
+    while its threads live. Only the hub's thread changes it.
+    """
+
+    __slots__ = ("_events", "hub", "outstanding", "slots", "wake", "watchers")
+
+    def __init__(self, hub: Any, slots: Any) -> None:
+        self.hub = hub
+        self.slots = slots
+        self.wake = hub_wake(hub)
+        #: Tasks whose results have not been delivered, and maps at work.
+        self.outstanding = 0
+        #: Greenlets that wait for workers to end.
+        self.watchers = 0
+        self._events: list[Event] = []
+
+    def begin(self) -> None:
+        """Count a task, or a map that has come to work."""
+        if self.outstanding == 0:
+            self.wake.hold()
+        self.outstanding += 1
+
+    def end(self) -> None:
+        """Take that back; tell who waits for the pool to be empty."""
+        self.outstanding -= 1
+        if self.outstanding == 0:
+            self.wake.release()
+            self.notify()
+
+    def deliver(self, result: AsyncResult | None, value: Any, error: Any) -> None:
+        """Settle a task's result; without one, report what happened."""
+        if result is None:
+            if error is None:
+                self.notify()
+            else:
+                self._handle_error(error)
+            return
+        self.slots.release()
+        try:
+            if error is None:
+                result.set(value)
+            else:
+                try:
+                    self._handle_error(error)
+                finally:
+                    exc_info = error[1]
+                    result.set_exception(exc_info[1], exc_info)
+        finally:
+            self.end()
+
+    def _handle_error(self, error: Any) -> None:
+        context, exc_info = error
+        self.hub.handle_error(context, *exc_info)
+
+    def notify(self) -> None:
+        """Let all who wait look again."""
+        for event in self._events:
+            event.set()
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait cooperatively for a condition that ends or exits bring about."""
+        if condition():
+            return
+        if get_hub() is not self.hub:
+            # Another thread cannot be told by this hub's loop, so it looks.
+            delay = 0.0005
+            while not condition():
+                gevent_sleep(delay)
+                delay = min(delay * 2, 0.05)
+            return
+        event = Event()
+        self._events.append(event)
+        self.watchers += 1
+        self.wake.hold()
+        try:
+            while not condition():
+                event.clear()
+                if condition():
+                    break
+                event.wait()
+        finally:
+            self.wake.release()
+            self.watchers -= 1
+            self._events.remove(event)
+
+
+def may_wait(hub: Any) -> bool:
+    """Whether the caller can wait: a hub's own greenlet, or a dead hub, cannot."""
+    return hub.loop is not None and getcurrent() is not hub

@@ -1,0 +1,31 @@
+"""Puts hubpool into a program that cannot be changed."""
+
+from __future__ import annotations
+
+import os
+
+_SETTING = "hubpool.ThreadPool"
+
+
+def patch() -> None:
+    """Put hubpool's names into ``gevent.threadpool`` and into gevent's setting.
+
+    Call it before the program asks a hub for its pool: a pool that exists stays
+    what it is. Processes that the program starts inherit the setting through
+    ``GEVENT_THREADPOOL``. Calling it again changes nothing. It does not block.
+
+    >>> import gevent, gevent.threadpool, hubpool
+    >>> hubpool.patch()
+    >>> gevent.threadpool.ThreadPool is hubpool.ThreadPool
+    True
+    """
+    import gevent
+    import gevent.threadpool
+
+    import hubpool
+
+    for name in hubpool.__all__:
+        if name != "patch":
+            setattr(gevent.threadpool, name, getattr(hubpool, name))
+    gevent.config.threadpool = _SETTING
+    os.environ["GEVENT_THREADPOOL"] = _SETTING

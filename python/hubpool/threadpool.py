@@ -1,0 +1,335 @@
+"""The thread pool with gevent's interface."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gevent.event import AsyncResult
+from gevent.exceptions import InvalidThreadUseError
+from gevent.greenlet import Greenlet
+from gevent.hub import get_hub
+from gevent.lock import Semaphore
+from gevent.pool import GroupMappingMixin
+from gevent.threadpool import _format_hub
+
+from hubpool._hub import Account, abandon_wake, close_inherited, may_wait
+from hubpool._map import IMap, IMapUnordered, run_map
+from hubpool._native import Core
+from hubpool._worker import _WorkerGreenlet
+
+#: Every pool, for the hook that runs in a forked child.
+_pools: weakref.WeakSet[ThreadPool] = weakref.WeakSet()
+
+
+class _TaskQueue:
+    """What programs read of the queue of gevent's pool."""
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    @property
+    def unfinished_tasks(self) -> int:
+        """Tasks that have not ended."""
+        return self._core.unfinished
+
+    def qsize(self) -> int:
+        """Jobs that no worker has taken."""
+        return self._core.queued
+
+
+class ThreadPool(GroupMappingMixin):  # type: ignore[misc]
+    """A pool of at most ``maxsize`` native worker threads.
+
+    It has the interface of ``gevent.threadpool.ThreadPool``. Its methods are
+    for the thread that runs its hub; they wait cooperatively, and never block
+    the other greenlets. Threads are started on demand and stay until the pool
+    shrinks, is killed or dropped, or until no task has come for
+    ``idle_task_timeout`` seconds (-1: for ever).
+
+    ``len()`` is the number of unfinished tasks, items of running maps among
+    them, so an instance without any is false.
+
+    Raises :exc:`TypeError` if ``maxsize`` is not an integer and
+    :exc:`ValueError` if it is negative.
+
+    >>> pool = ThreadPool(2)
+    >>> pool.spawn(pow, 2, 10).get()
+    1024
+    >>> pool.map(abs, [-1, -2, 3])
+    [1, 2, 3]
+    >>> pool.kill()
+
+    Source: gevent's page on :mod:`gevent.threadpool`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_account",
+        "_available_worker_threads_greenlet_sem",
+        "_core",
+        "_idle_task_timeout",
+        "_maps",
+        "_maxsize",
+        "_worker_greenlets",
+        "fork_watcher",
+        "hub",
+        "manager",
+        "pid",
+        "task_queue",
+    )
+
+    _WorkerGreenlet: type[_WorkerGreenlet] = _WorkerGreenlet
+
+    def __init__(self, maxsize: int, hub: Any = None, idle_task_timeout: float = -1) -> None:
+        _check_maxsize(maxsize)
+        self.hub = get_hub() if hub is None else hub
+        self._idle_task_timeout = idle_task_timeout
+        # Names that programs look for; nothing here needs them.
+        self.manager = None
+        self.fork_watcher = None
+        self._maxsize = maxsize
+        self._start_anew()
+        _pools.add(self)
+
+    def _start_anew(self) -> None:
+        self.pid = os.getpid()
+        self._core = Core(self._maxsize)
+        self.task_queue = _TaskQueue(self._core)
+        self._worker_greenlets: set[_WorkerGreenlet] = set()
+        # One more than there are workers, so that a worker that finishes a
+        # task finds the next one.
+        slots = Semaphore(self._maxsize + 1, self.hub)
+        self._available_worker_threads_greenlet_sem = slots
+        self._account = Account(self.hub, slots)
+        #: Maps at work, which want more workers when `maxsize` is raised.
+        self._maps: set[Any] = set()
+
+    def __del__(self) -> None:
+        core = getattr(self, "_core", None)
+        if core is not None:
+            core.shrink_to(0)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} at 0x{id(self):x} tasks={len(self)} size={self.size} "
+            f"maxsize={self.maxsize} hub={_format_hub(self.hub)}>"
+        )
+
+    def __len__(self) -> int:
+        return self._core.unfinished
+
+    @property
+    def maxsize(self) -> int:
+        """The most worker threads that the pool may have.
+
+        ``maxsize`` + 1 tasks are taken before :meth:`spawn` waits. Raising it
+        lets waiting :meth:`spawn` calls go on at once; lowering it ends idle
+        threads now and busy ones as they finish.
+        """
+        return self._maxsize
+
+    @maxsize.setter
+    def maxsize(self, maxsize: int) -> None:
+        _check_maxsize(maxsize)
+        slots = self._available_worker_threads_greenlet_sem
+        slots.counter += maxsize - self._maxsize
+        self._maxsize = maxsize
+        self._core.set_maxsize(maxsize)
+        for running in tuple(self._maps):
+            running.share()
+        self.adjust()
+        slots._start_notify()
+
+    @property
+    def size(self) -> int:
+        """The number of worker threads.
+
+        Setting it starts threads, or ends some and waits cooperatively until
+        they have; :exc:`ValueError` if it is negative or above ``maxsize``.
+        """
+        return len(self._worker_greenlets)
+
+    @size.setter
+    def size(self, size: int) -> None:
+        if size < 0:
+            raise ValueError(f"Size of the pool cannot be negative: {size!r}")
+        if size > self._maxsize:
+            raise ValueError(
+                f"Size of the pool cannot be bigger than maxsize: {size!r} > {self._maxsize!r}"
+            )
+        self._core.stop_shrinking()
+        while self.size < size:
+            self._add_thread()
+        if self.size > size:
+            self._core.shrink_to(size)
+            if may_wait(self.hub):
+                self._account.wait_until(lambda: self.size <= size)
+
+    def join(self) -> None:
+        """Wait cooperatively until all outstanding tasks have ended."""
+        account = self._account
+        while account.outstanding:
+            account.wait_until(lambda: not account.outstanding)
+
+    def kill(self) -> None:
+        """Run what is queued, then end all threads; wait until they have ended.
+
+        The pool works again afterwards: the next task starts a thread.
+        """
+        self.size = 0
+
+    def adjust(self) -> None:
+        """Start threads that the outstanding tasks call for."""
+        while self._core.wants_worker(0) and self._add_thread_if_needed():
+            pass
+
+    def _add_thread(self) -> None:
+        self._WorkerGreenlet(self)
+
+    def _add_thread_if_needed(self) -> bool:
+        """Start a thread. If none can be started, that is an error only if there is none."""
+        try:
+            self._add_thread()
+        except RuntimeError:
+            if not self._core.workers:
+                raise
+            return False
+        return True
+
+    def _check_thread(self) -> None:
+        if self.hub is not get_hub():
+            raise InvalidThreadUseError(
+                "a ThreadPool can only be used from the thread that runs its hub; "
+                "make a pool in this thread, or use apply(), which runs the function here",
+                self.hub,
+            )
+
+    def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncResult:
+        """Run ``func(*args, **kwargs)`` in a worker thread.
+
+        Waits cooperatively until there is a slot, starts a thread if there are
+        fewer than tasks, and returns a :class:`gevent.event.AsyncResult`.
+
+        :raises InvalidThreadUseError: if called from another thread than the hub's.
+        :raises TypeError: if *func* cannot be called.
+        :raises RuntimeError: if there is no thread and none can be started; the
+            task is not queued then.
+        """
+        if self.hub is not get_hub():
+            self._check_thread()
+        if not callable(func):
+            raise TypeError(f"func must be callable: {func!r}")
+        while True:
+            slots = self._available_worker_threads_greenlet_sem
+            slots.acquire()
+            if slots is self._available_worker_threads_greenlet_sem:
+                break
+        core = self._core
+        try:
+            if core.wants_worker(1):
+                self._add_thread_if_needed()
+            result = AsyncResult()
+            self._account.begin()
+        except BaseException:
+            slots.release()
+            raise
+        core.submit((func, args, kwargs, result))
+        return result
+
+    def map(self, func: Callable[[Any], Any], iterable: Iterable[Any]) -> list[Any]:
+        """Return ``[func(item) for item in iterable]``, worked out by the threads.
+
+        The iterable is advanced in a new greenlet on the hub's thread. Raises
+        what the first item in order to fail raised, or what the iterable raised.
+        """
+        if not self._runs_batches():
+            result: list[Any] = super().map(func, iterable)
+            return result
+        self._check_batch(func)
+        whole: list[Any] = Greenlet.spawn(run_map, self, func, iterable).get()
+        return whole
+
+    def imap(self, func: Callable[..., Any], *iterables: Iterable[Any], **kwargs: Any) -> Any:
+        """imap(func, *iterables, maxsize=None) -> iterator
+
+        Results of ``func`` over the zipped iterables, in order. With *maxsize*,
+        at most that many results await the reader.
+        """
+        return self._imap(IMap, super().imap, func, iterables, kwargs)
+
+    def imap_unordered(
+        self, func: Callable[..., Any], *iterables: Iterable[Any], **kwargs: Any
+    ) -> Any:
+        """imap_unordered(func, *iterables, maxsize=None) -> iterator
+
+        As :meth:`imap`, with the results in the order in which they come.
+        """
+        return self._imap(IMapUnordered, super().imap_unordered, func, iterables, kwargs)
+
+    def _imap(self, kind: Any, general: Any, func: Any, iterables: Any, kwargs: Any) -> Any:
+        if not self._runs_batches():
+            return general(func, *iterables, **kwargs)
+        maxsize = kwargs.pop("maxsize", None)
+        if kwargs:
+            raise TypeError("Unsupported keyword arguments")
+        self._check_batch(func)
+        return kind.spawn(self, func, iterables, maxsize)
+
+    def _check_batch(self, func: Any) -> None:
+        self._check_thread()
+        if not callable(func):
+            raise TypeError(f"func must be callable: {func!r}")
+
+    def _runs_batches(self) -> bool:
+        # A subclass that overrides spawn() sees each item of each map.
+        return type(self).spawn is ThreadPool.spawn
+
+    def _apply_immediately(self) -> bool:
+        return get_hub() is not self.hub
+
+    def _apply_async_cb_spawn(self, callback: Callable[[Any], Any], result: Any) -> None:
+        callback(result)
+
+    def _apply_async_use_greenlet(self) -> bool:
+        return True
+
+    def _on_fork(self) -> None:
+        # gevent calls it once the loop has been made anew.
+        close_inherited()
+        if self.pid != os.getpid():
+            self._after_fork_in_child()
+
+    def _after_fork_in_child(self) -> None:
+        # The threads are gone, and their locks may be held for ever: the core
+        # is made anew and the old one never touched again. Greenlets that
+        # waited for a slot find that it is not theirs any more.
+        slots = self._available_worker_threads_greenlet_sem
+        for worker in self._worker_greenlets:
+            worker.__dict__.clear()
+        self._start_anew()
+        slots.counter = 2**31
+        slots._start_notify()
+
+
+def _check_maxsize(maxsize: Any) -> None:
+    if not isinstance(maxsize, int):
+        raise TypeError(f"maxsize must be integer: {maxsize!r}")
+    if maxsize < 0:
+        raise ValueError(f"maxsize must not be negative: {maxsize!r}")
+
+
+def _after_fork_in_child() -> None:
+    pools = tuple(_pools)
+    for pool in pools:
+        abandon_wake(pool.hub)
+    for pool in pools:
+        pool._after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
