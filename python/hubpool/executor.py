@@ -5,12 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 from typing import Any
 
-import gevent.threadpool
+from gevent.threadpool import _FutureProxy
 
 from hubpool.threadpool import ThreadPool
 
 
-class ThreadPoolExecutor(gevent.threadpool.ThreadPoolExecutor):  # type: ignore[misc]
+class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     """``gevent.threadpool.ThreadPoolExecutor`` with a :class:`hubpool.ThreadPool`.
 
     It runs native threads also where ``threading`` is monkey-patched, and its
@@ -24,6 +24,24 @@ class ThreadPoolExecutor(gevent.threadpool.ThreadPoolExecutor):  # type: ignore[
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # gevent's own __init__ would make one of gevent's pools.
-        concurrent.futures.ThreadPoolExecutor.__init__(self, *args, **kwargs)
-        self._threadpool = ThreadPool(self._max_workers)
+        super().__init__(*args, **kwargs)
+        self._threadpool: ThreadPool | None = ThreadPool(self._max_workers)
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run ``fn(*args, **kwargs)``; return its future, as gevent's class does."""
+        with self._shutdown_lock:
+            if self._shutdown or self._threadpool is None:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            return _FutureProxy(self._threadpool.spawn(fn, *args, **kwargs))
+
+    def shutdown(self, wait: bool = True, **kwargs: Any) -> None:
+        """End the threads once the queue is empty. It may be called again."""
+        super().shutdown(wait, **kwargs)
+        pool, self._threadpool = self._threadpool, None
+        if pool is not None:
+            pool.kill()
+
+    kill = shutdown
+
+    def _adjust_thread_count(self) -> None:
+        """Start nothing: the pool does."""
