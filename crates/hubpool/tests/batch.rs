@@ -1,0 +1,133 @@
+//! A batch against a simple model.
+
+use hubpool::{Batch, Order, Rings, Taken};
+use proptest::prelude::*;
+
+fn quiet(_: Rings) {}
+
+#[test]
+fn results_in_input_order_wait_for_the_first() {
+    let batch = Batch::new(Order::Input, None);
+    assert_eq!(batch.feed([10, 20], 8), 2);
+    let first = batch.claim(quiet).unwrap();
+    let second = batch.claim(quiet).unwrap();
+    batch.complete(second.index, second.item, quiet);
+    assert_eq!(batch.take(true, 8).0, Taken::Pending);
+    let mut told = Rings::default();
+    batch.complete(first.index, first.item, |rings| told = rings);
+    assert!(told.reader);
+    assert_eq!(batch.take(true, 8).0, Taken::Ready(vec![10, 20]));
+}
+
+#[test]
+fn a_limit_stops_claims_until_the_reader_takes() {
+    let batch = Batch::new(Order::Completion, Some(1));
+    let mut tickets = batch.feed([1, 2, 3], 8);
+    assert_eq!(tickets, 1);
+    let claim = batch.claim(quiet).unwrap();
+    let mut told = Rings::default();
+    assert!(
+        batch
+            .complete_and_claim(claim.index, claim.item, |rings| told = rings)
+            .is_none()
+    );
+    assert!(told.rest && batch.at_rest());
+    let taken;
+    (taken, tickets) = batch.take(false, 8);
+    assert_eq!((taken, tickets), (Taken::Ready(vec![1]), 1));
+}
+
+#[test]
+fn the_end_comes_after_the_last_result() {
+    let batch = Batch::new(Order::Input, None);
+    let _ = batch.feed([7], 1);
+    assert_eq!(batch.take_whole(), Taken::Pending);
+    let claim = batch.claim(quiet).unwrap();
+    assert!(!batch.exhaust().reader);
+    let mut told = Rings::default();
+    assert!(
+        batch
+            .complete_and_claim(claim.index, claim.item, |rings| told = rings)
+            .is_none()
+    );
+    assert!(told.reader && told.rest);
+    assert_eq!(batch.take(true, 1).0, Taken::Ready(vec![7]));
+    assert_eq!(batch.take(true, 1).0, Taken::End);
+}
+
+#[test]
+fn the_feeder_is_told_once_when_there_is_room() {
+    let batch = Batch::new(Order::Input, None);
+    let _ = batch.feed([1, 2, 3], 1);
+    assert!(batch.await_room(1));
+    let claim = batch.claim(|_| panic!("two are pending")).unwrap();
+    let mut told = 0;
+    batch.complete_and_claim(claim.index, claim.item, |rings| {
+        told += u32::from(rings.feeder)
+    });
+    assert_eq!(told, 1);
+    assert!(!batch.await_room(1));
+}
+
+proptest! {
+    /// Whatever the order of feeding, claiming, finishing and reading: each
+    /// item comes out once, in the batch's order, and never more than the
+    /// limit is running or unread.
+    #[test]
+    fn every_item_comes_out_once(
+        ordered: bool,
+        limit in proptest::option::of(1..4_usize),
+        moves in proptest::collection::vec(0..4_u8, 0..200),
+    ) {
+        let order = if ordered { Order::Input } else { Order::Completion };
+        let batch = Batch::new(order, limit);
+        let (mut fed, mut tickets) = (0_usize, 0_usize);
+        let mut running: Vec<usize> = Vec::new();
+        let (mut finished, mut out) = (Vec::new(), Vec::new());
+        // The moves, then as many as it takes to empty the batch.
+        let rest = std::iter::repeat_n([1, 2, 3], 200).flatten();
+        for one in moves.into_iter().chain(rest) {
+            match one {
+                0 => {
+                    tickets += batch.feed([fed], 3);
+                    fed += 1;
+                }
+                1 if tickets > 0 => {
+                    tickets -= 1;
+                    if let Some(claim) = batch.claim(quiet) {
+                        prop_assert_eq!(claim.index, claim.item);
+                        running.push(claim.index);
+                    }
+                }
+                2 if !running.is_empty() => {
+                    // The newest claim finishes first.
+                    let index = running.pop().unwrap();
+                    finished.push(index);
+                    if let Some(claim) = batch.complete_and_claim(index, index, quiet) {
+                        running.push(claim.index);
+                    }
+                }
+                3 => {
+                    let (taken, more) = batch.take(limit.is_none(), 3);
+                    tickets += more;
+                    if let Taken::Ready(results) = taken {
+                        out.extend(results);
+                    }
+                }
+                _ => {}
+            }
+            if let Some(limit) = limit {
+                // A reader that waits counts as having taken one.
+                prop_assert!(running.len() + finished.len() - out.len() <= limit + 1);
+            }
+        }
+        let _ = batch.exhaust();
+        prop_assert_eq!(batch.take(true, 3).0, Taken::End);
+        prop_assert!(batch.at_rest());
+        if ordered {
+            prop_assert_eq!(out, (0..fed).collect::<Vec<_>>());
+        } else {
+            prop_assert_eq!(out, finished);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The pool against real threads, and against a simple model.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hubpool::{Next, Outbox, Pool, Worker};
+use proptest::prelude::*;
+
+/// Starts a worker that counts the jobs it runs.
+fn start(
+    pool: &Arc<Pool<usize>>,
+    ran: &Arc<AtomicUsize>,
+    idle: Option<Duration>,
+) -> JoinHandle<bool> {
+    pool.register();
+    let (pool, ran) = (Arc::clone(pool), Arc::clone(ran));
+    thread::spawn(move || {
+        let worker = Worker::new();
+        loop {
+            match pool.next(&worker, idle) {
+                Next::Job(job) => {
+                    ran.fetch_add(job, Ordering::SeqCst);
+                    pool.finish(1);
+                }
+                Next::Exit => return false,
+                Next::Expired => return true,
+            }
+        }
+    })
+}
+
+#[test]
+fn every_job_runs_once_before_the_pool_has_shrunk_to_nothing() {
+    let pool = Arc::new(Pool::new(4));
+    let ran = Arc::new(AtomicUsize::new(0));
+    let threads: Vec<_> = (0..4).map(|_| start(&pool, &ran, None)).collect();
+    for _ in 0..10_000 {
+        pool.begin(1);
+        pool.submit(1);
+    }
+    pool.shrink_to(0);
+    for thread in threads {
+        assert!(!thread.join().unwrap());
+    }
+    assert_eq!(ran.load(Ordering::SeqCst), 10_000);
+    assert_eq!(
+        (pool.unfinished(), pool.queued(), pool.workers()),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn jobs_that_come_one_at_a_time_each_wake_a_worker() {
+    let pool = Arc::new(Pool::new(2));
+    let ran = Arc::new(AtomicUsize::new(0));
+    let threads: Vec<_> = (0..2).map(|_| start(&pool, &ran, None)).collect();
+    for turn in 1..=2_000 {
+        pool.begin(1);
+        pool.submit(1);
+        while pool.unfinished() > 0 {
+            thread::yield_now();
+        }
+        assert_eq!(ran.load(Ordering::SeqCst), turn);
+    }
+    pool.shrink_to(0);
+    threads.into_iter().for_each(|thread| {
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn an_idle_worker_expires() {
+    let pool = Arc::new(Pool::new(1));
+    let ran = Arc::new(AtomicUsize::new(0));
+    let thread = start(&pool, &ran, Some(Duration::from_millis(1)));
+    assert!(thread.join().unwrap());
+    assert_eq!(pool.workers(), 0);
+}
+
+#[test]
+fn lowering_maxsize_ends_idle_workers_and_zero_strands_no_job() {
+    let pool = Arc::new(Pool::new(3));
+    let ran = Arc::new(AtomicUsize::new(0));
+    for _ in 0..100 {
+        pool.begin(1);
+        pool.submit(1);
+    }
+    pool.set_maxsize(0);
+    let thread = start(&pool, &ran, None);
+    assert!(!thread.join().unwrap());
+    assert_eq!(ran.load(Ordering::SeqCst), 100);
+}
+
+#[test]
+fn a_worker_is_wanted_only_while_there_are_fewer_than_tasks_and_than_maxsize() {
+    let pool: Pool<()> = Pool::new(2);
+    assert!(!pool.wants_worker(0));
+    assert!(pool.wants_worker(1));
+    pool.begin(5);
+    pool.register();
+    assert!(pool.wants_worker(0));
+    pool.register();
+    assert!(!pool.wants_worker(0));
+    pool.unregister();
+    assert!(pool.wants_worker(0));
+}
+
+#[test]
+fn an_outbox_asks_for_one_wake_up_per_drain() {
+    let outbox = Outbox::new();
+    assert!(outbox.push(1));
+    assert!(!outbox.push(2));
+    assert_eq!(outbox.drain(), [1, 2]);
+    assert!(outbox.drain().is_empty());
+    assert!(outbox.push(3));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Submit,
+    Take,
+    Register,
+    SetMaxsize(usize),
+    Shrink(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => Just(Step::Submit),
+        4 => Just(Step::Take),
+        2 => Just(Step::Register),
+        1 => (0..4_usize).prop_map(Step::SetMaxsize),
+        1 => (0..4_usize).prop_map(Step::Shrink),
+    ];
+    proptest::collection::vec(step, 0..80)
+}
+
+proptest! {
+    /// One thread plays all workers; the model is a queue and two numbers.
+    #[test]
+    fn the_queue_is_first_in_first_out_and_workers_leave_only_when_asked(steps in steps()) {
+        let pool = Pool::new(2);
+        let mut queue = std::collections::VecDeque::new();
+        let (mut workers, mut maxsize, mut shrink) = (0_usize, 2_usize, None);
+        let mut number = 0;
+        let place = Worker::new();
+        for step in steps {
+            match step {
+                Step::Submit => {
+                    number += 1;
+                    pool.begin(1);
+                    pool.submit(number);
+                    queue.push_back(number);
+                }
+                Step::Register => {
+                    pool.register();
+                    workers += 1;
+                }
+                Step::SetMaxsize(size) => {
+                    pool.set_maxsize(size);
+                    maxsize = size;
+                }
+                Step::Shrink(size) => {
+                    pool.shrink_to(size);
+                    shrink = (workers > size).then_some(size);
+                }
+                Step::Take if workers > 0 => {
+                    let over = workers > maxsize && (queue.is_empty() || workers > maxsize.max(1));
+                    let leaves = queue.is_empty() && shrink.is_some_and(|size| workers > size);
+                    let next = pool.next(&place, Some(Duration::ZERO));
+                    if over || leaves {
+                        prop_assert_eq!(next, Next::Exit);
+                        workers -= 1;
+                    } else if let Some(job) = queue.pop_front() {
+                        prop_assert_eq!(next, Next::Job(job));
+                        pool.finish(1);
+                    } else {
+                        prop_assert_eq!(next, Next::Expired);
+                        workers -= 1;
+                    }
+                    if shrink.is_some_and(|size| workers <= size) {
+                        shrink = None;
+                    }
+                }
+                Step::Take => {}
+            }
+            prop_assert_eq!(pool.queued(), queue.len());
+            prop_assert_eq!(pool.unfinished(), queue.len());
+            prop_assert_eq!(pool.workers(), workers);
+        }
+    }
+}
