@@ -36,7 +36,6 @@ pub struct Batch {
 #[pymethods]
 impl Batch {
     #[new]
-    #[expect(clippy::too_many_arguments, reason = "they are fields")]
     fn new(
         core: Py<Core>,
         wake: Py<Wake>,

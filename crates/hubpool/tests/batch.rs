@@ -63,7 +63,7 @@ fn the_feeder_is_told_once_when_there_is_room() {
     let claim = batch.claim(|_| panic!("two are pending")).unwrap();
     let mut told = 0;
     batch.complete_and_claim(claim.index, claim.item, |rings| {
-        told += u32::from(rings.feeder)
+        told += u32::from(rings.feeder);
     });
     assert_eq!(told, 1);
     assert!(!batch.await_room(1));

@@ -65,9 +65,9 @@ fn jobs_that_come_one_at_a_time_each_wake_a_worker() {
         assert_eq!(ran.load(Ordering::SeqCst), turn);
     }
     pool.shrink_to(0);
-    threads.into_iter().for_each(|thread| {
+    for thread in threads {
         thread.join().unwrap();
-    });
+    }
 }
 
 #[test]
