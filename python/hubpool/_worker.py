@@ -257,15 +257,21 @@ class _WorkerGreenlet(RawGreenlet):
             pool.hub.loop.run_callback_threadsafe(pool.adjust)
 
     def cleanup(self, hub_of_worker: Any) -> None:
-        """Leave the pool; destroy the hub that a task made in this thread."""
-        if self._hub is not None:
-            self._hub = None
-            _forget_thread()
-            self._workers.discard(self)
-            if self._account.watchers:
-                self._account.wake.native.post((self._account, None, None, None))
-        if hub_of_worker is not None:
-            hub_of_worker.destroy(True)
+        """Destroy the hub that a task made in this thread; then leave the pool.
+
+        Who waits for the thread may end the interpreter as soon as it has left,
+        so leaving comes last.
+        """
+        try:
+            if hub_of_worker is not None:
+                hub_of_worker.destroy(True)
+        finally:
+            if self._hub is not None:
+                self._hub = None
+                _forget_thread()
+                self._workers.discard(self)
+                if self._account.watchers:
+                    self._account.wake.native.post((self._account, None, None, None))
 
     def __repr__(self) -> str:
         return (
