@@ -1,28 +1,76 @@
 # The project's one task list. `make help` prints it.
+# PYTHON is the interpreter to build for; everything is kept in .venv, target and dist.
 PYTHON ?= python3
-VENV := .venv
+VERSION := $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venv/$(VERSION)
 PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+TARGET := target/python$(VERSION)
+DIR ?=
+QUICK ?=
+FULL ?=
 
-.PHONY: help test build compat
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-python compat test-all lint format bench docs wheel build clean
+
 help: ## Print this list.
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
-$(PY):
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install -q "maturin>=1.16,<2" gevent==26.9.0 cffi "pytest>=9,<10" "pytest-timeout>=2.4,<3"
+$(INSTALLED): pyproject.toml
+	"$(PYTHON)" -m venv $(VENV)
+	$(PY) -m pip install -q --upgrade pip
+	$(PY) -m pip install -q --group dev
+	touch $(INSTALLED)
 
-build: $(PY) ## Build the extension into .venv.
-	rm -rf target/wheels
-	$(VENV)/bin/maturin build -q --release --interpreter $(PY) --out target/wheels
-	$(PY) -m pip install -q --force-reinstall --no-deps target/wheels/*.whl
+build: $(INSTALLED) ## Build hubpool and install it into .venv.
+	rm -rf $(TARGET)/wheels
+	CARGO_TARGET_DIR=$(TARGET) $(PY) -m maturin build -q --release --interpreter $(PY) --out $(TARGET)/wheels
+	$(PY) -m pip install -q --force-reinstall --no-deps $(TARGET)/wheels/*.whl
 
-test: build ## Run all tests.
-	cargo test -p hubpool
-	$(PY) -m pytest
-	$(MAKE) compat
+demo: build ## Index a directory tree through the pool (DIR=..., by default the standard library).
+	$(PY) examples/index_tree.py $(if $(DIR),"$(DIR)")
 
-MODULES := test__threadpool test__threadpool_executor_patched test__core_fork test__destroy test__hub
+test: test-rust test-python compat ## Run all tests.
+
+test-rust: ## Run the engine's tests.
+	cargo test -q -p hubpool
+
+test-python: build ## Run the Python package's own tests and its examples.
+	$(PY) -m pytest -q
+	$(PY) -m pytest -q --doctest-modules --pyargs hubpool
+
 compat: build ## Run gevent's own tests on hubpool.
-	set -e; for loop in libev-cext libuv-cffi; do for module in $(MODULES); do \
-	  echo "$$loop $$module"; GEVENT_LOOP=$$loop $(PY) -m hubpool -m gevent.tests.$$module; \
-	done; done
+	$(PY) tests/compat/run.py $(if $(QUICK),--quick) $(if $(FULL),--full)
+
+test-all: ## Run all tests over every CPython from 3.10 on that is found.
+	set -e; for version in 3.10 3.11 3.12 3.13; do \
+	  for python in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python$$version; do \
+	    if "$$python" -c '' 2>/dev/null; then $(MAKE) test PYTHON="$$python"; break; fi; \
+	  done; \
+	done
+
+lint: build ## Check format, lints, types and stubs.
+	cargo fmt --check
+	RUSTFLAGS=-Dwarnings cargo clippy -q --workspace --all-targets
+	$(PY) -m ruff format --check -q
+	$(PY) -m ruff check -q
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest hubpool._native
+
+format: $(INSTALLED) ## Format all sources.
+	cargo fmt
+	$(PY) -m ruff format -q
+
+bench: build ## Compare hubpool with gevent's pool (QUICK=1: in a minute).
+	$(PY) benches/bench_threadpool.py $(if $(QUICK),--quick)
+
+docs: build ## Make the reference of both faces in target/doc.
+	RUSTDOCFLAGS=-Dwarnings cargo doc -q -p hubpool --no-deps
+	$(PY) -m pdoc -d restructuredtext -o target/doc/python hubpool
+
+wheel: $(INSTALLED) ## Leave one wheel for PYTHON in dist/.
+	rm -rf dist
+	CARGO_TARGET_DIR=$(TARGET) $(PY) -m maturin build -q --release --interpreter $(PY) --out dist
+
+clean: ## Remove all that was built.
+	rm -rf .venv target dist

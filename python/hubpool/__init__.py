@@ -8,8 +8,10 @@ queue, the workers and the hand-off in Rust. There are three ways in::
     python -m hubpool program.py                             # unchanged programs
 """
 
-from gevent.threadpool import ThreadResult, _get_thread_profile, _get_thread_trace
+from gevent.threadpool import ThreadResult
 
+from hubpool._gevent import get_thread_profile as _get_thread_profile
+from hubpool._gevent import get_thread_trace as _get_thread_trace
 from hubpool._patch import patch
 from hubpool._worker import _WorkerGreenlet
 from hubpool.executor import ThreadPoolExecutor

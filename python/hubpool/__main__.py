@@ -23,7 +23,6 @@ def main() -> None:
     patch()
     if arguments[0] == "-m":
         if len(arguments) == 1:
-            print(_USAGE, file=sys.stderr)
             raise SystemExit(2)
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

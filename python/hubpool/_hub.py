@@ -1,14 +1,10 @@
-"""How a pool talks to its hub.
-
-What hubpool uses of gevent beyond its documented interface stands here.
-"""
+"""How a pool talks to its hub: one list of messages, one watcher, one account a pool."""
 
 from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gevent.event import AsyncResult, Event
 from gevent.hub import get_hub
@@ -16,6 +12,9 @@ from gevent.hub import sleep as gevent_sleep
 from greenlet import getcurrent
 
 from hubpool._native import Wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _READ = 1
 _WAKE_ATTRIBUTE = "_hubpool_wake"
@@ -33,7 +32,7 @@ class HubWake:
 
     def __init__(self, hub: Any) -> None:
         self.native = Wake()
-        self._hub = weakref.ref(hub)
+        self._hub: Callable[[], Any] = weakref.ref(hub)
         self._holds = 0
         self._watcher: Any = None
 
@@ -137,7 +136,7 @@ class Account:
             self.wake.release()
             self.notify()
 
-    def deliver(self, result: AsyncResult | None, value: Any, error: Any) -> None:
+    def deliver(self, result: AsyncResult[Any] | None, value: Any, error: Any) -> None:
         """Settle a task's result; without one, report what happened."""
         if result is None:
             if error is None:

@@ -7,7 +7,6 @@ reader takes the results. Both are told by messages, never by polling.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from hubpool._native import Batch
 from hubpool._worker import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from hubpool.threadpool import ThreadPool
 
 #: Advancing one of these runs no code of the program's, so nobody can tell how
@@ -31,7 +32,7 @@ _WIDEST_WINDOW = 1024
 class _Feed:
     """A batch, and what its messages bring about on the hub."""
 
-    __slots__ = ("_account", "_pool", "_room", "_there", "_working", "batch", "__weakref__")
+    __slots__ = ("__weakref__", "_account", "_pool", "_room", "_there", "_working", "batch")
 
     def __init__(
         self, pool: ThreadPool, func: Any, zipped: bool, ordered: bool, limit: int | None
@@ -65,7 +66,8 @@ class _Feed:
 
     def batch_post(self) -> _Post:
         """Return the target of the batch's messages."""
-        return self.batch.message[0]
+        post: _Post = self.batch.message[0]
+        return post
 
     def told(self) -> None:
         """Look after everything that a message can mean."""
@@ -81,7 +83,9 @@ class _Feed:
     def feed(self, iterables: tuple[Iterable[Any], ...]) -> None:
         """Advance the iterables to their end, a bounded way ahead of the workers."""
         inert = all(type(iterable) in _INERT for iterable in iterables)
-        source: Iterator[Any] = iter(iterables[0]) if len(iterables) == 1 else zip(*iterables)
+        source: Iterator[Any] = (
+            iter(iterables[0]) if len(iterables) == 1 else zip(*iterables, strict=False)
+        )
         if inert:
             while chunk := list(islice(source, _CHUNK)):
                 pending = self.batch.feed_all(chunk)
@@ -160,7 +164,7 @@ def run_map(pool: ThreadPool, func: Callable[[Any], Any], iterable: Iterable[Any
     return results
 
 
-class IMapUnordered(Greenlet):  # type: ignore[misc]
+class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run time
     """An iterator over a map's results as they come, and the greenlet that feeds it."""
 
     _ordered = False

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+import gevent
+import gevent.threadpool
+
 _SETTING = "hubpool.ThreadPool"
 
 
@@ -19,10 +22,7 @@ def patch() -> None:
     >>> gevent.threadpool.ThreadPool is hubpool.ThreadPool
     True
     """
-    import gevent
-    import gevent.threadpool
-
-    import hubpool
+    import hubpool  # noqa: PLC0415 - it imports this module
 
     for name in hubpool.__all__:
         if name != "patch":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 import threading
@@ -9,12 +10,9 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from gevent import monkey
-from gevent._hub_local import get_hub_if_exists
-from gevent._threading import get_thread_ident, start_new_thread
-from gevent.threadpool import _format_hub, _get_thread_profile, _get_thread_trace
-from greenlet import getcurrent
-from greenlet import greenlet as RawGreenlet
+from greenlet import getcurrent, greenlet
 
+from hubpool import _gevent
 from hubpool._native import Batch, Worker, name_thread
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ class Failure:
             self.exc_info = None
 
 
-class _WorkerGreenlet(RawGreenlet):
+class _WorkerGreenlet(greenlet):
     """A worker thread's greenlet, made by the pool in the hub's thread.
 
     A subclass may override :meth:`_before_run_task` and :meth:`_after_run_task`,
@@ -56,12 +54,10 @@ class _WorkerGreenlet(RawGreenlet):
     _idle_task_timeout: float = -1
 
     def __init__(self, threadpool: ThreadPool) -> None:
-        RawGreenlet.__init__(self)
+        greenlet.__init__(self)
         self._hub = threadpool.hub
         self._stderr = (
-            monkey.get_original("sys", "stderr")
-            if monkey.is_module_patched("sys")
-            else sys.stderr
+            monkey.get_original("sys", "stderr") if monkey.is_module_patched("sys") else sys.stderr
         )
         # The pool itself is only weakly referred to, so that it can be dropped.
         self._pool = weakref.ref(threadpool)
@@ -73,7 +69,7 @@ class _WorkerGreenlet(RawGreenlet):
         self._core.register()
         self._workers.add(self)
         try:
-            start_new_thread(self._begin, ())
+            _gevent.start_new_thread(self._begin, ())
         except BaseException:
             self._workers.discard(self)
             self._core.unregister()
@@ -83,12 +79,11 @@ class _WorkerGreenlet(RawGreenlet):
         """Run the greenlet in the new thread, beneath its root greenlet."""
         name_thread(self._name)
         self.parent = getcurrent()
-        self._thread_ident = get_thread_ident()
-        self.parent.greenlet_tree_is_ignored = True
-        try:
+        self._thread_ident = _gevent.get_thread_ident()
+        self.parent.greenlet_tree_is_ignored = True  # type: ignore[union-attr]
+        # run() has said what there is to say.
+        with contextlib.suppress(BaseException):
             self.switch()
-        except BaseException:  # noqa: BLE001 - run() has said what there is to say
-            pass
 
     def _before_run_task(
         self,
@@ -97,8 +92,8 @@ class _WorkerGreenlet(RawGreenlet):
         kwargs: Any,
         thread_result: Any,
         _sys: Any = sys,
-        _get_thread_profile: Any = _get_thread_profile,
-        _get_thread_trace: Any = _get_thread_trace,
+        _get_thread_profile: Any = _gevent.get_thread_profile,
+        _get_thread_trace: Any = _gevent.get_thread_trace,
     ) -> None:
         """Install the hooks of :mod:`threading`, if any, for this task."""
         profile = _get_thread_profile()
@@ -235,12 +230,12 @@ class _WorkerGreenlet(RawGreenlet):
         finally:
             if registered:
                 self._core.unregister()
-            self.cleanup(get_hub_if_exists())
+            self.cleanup(_gevent.get_hub_if_exists())
             if registered:
                 self._ask_for_replacement()
 
     def _fix_hub_before_block(self) -> None:
-        hub = get_hub_if_exists()
+        hub = _gevent.get_hub_if_exists()
         if hub is not None:
             hub.name = "ThreadPool Worker Hub"
             # The monitoring thread must not report an idle worker as blocked.
@@ -253,8 +248,8 @@ class _WorkerGreenlet(RawGreenlet):
 
     def _ask_for_replacement(self) -> None:
         pool = self._pool()
-        if pool is not None and pool._core.queued and pool.hub.loop is not None:
-            pool.hub.loop.run_callback_threadsafe(pool.adjust)
+        if pool is not None and pool._core.queued:
+            _gevent.run_on_hub(pool.hub, pool.adjust)
 
     def cleanup(self, hub_of_worker: Any) -> None:
         """Destroy the hub that a task made in this thread; then leave the pool.
@@ -276,7 +271,7 @@ class _WorkerGreenlet(RawGreenlet):
     def __repr__(self) -> str:
         return (
             f"<ThreadPoolWorker at 0x{id(self):x} thread_ident=0x{self._thread_ident:x} "
-            f"threadpool-hub={_format_hub(self._hub)}>"
+            f"threadpool-hub={_gevent.format_hub(self._hub)}>"
         )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 from typing import Any
 
-from gevent.threadpool import _FutureProxy
-
+from hubpool._gevent import FutureProxy
 from hubpool.threadpool import ThreadPool
 
 
@@ -32,7 +31,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         with self._shutdown_lock:
             if self._shutdown or self._threadpool is None:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            return _FutureProxy(self._threadpool.spawn(fn, *args, **kwargs))
+            return FutureProxy(self._threadpool.spawn(fn, *args, **kwargs))
 
     def shutdown(self, wait: bool = True, **kwargs: Any) -> None:
         """End the threads once the queue is empty. It may be called again."""

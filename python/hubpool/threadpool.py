@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gevent.event import AsyncResult
 from gevent.exceptions import InvalidThreadUseError
@@ -13,12 +12,17 @@ from gevent.greenlet import Greenlet
 from gevent.hub import get_hub
 from gevent.lock import Semaphore
 from gevent.pool import GroupMappingMixin
-from gevent.threadpool import _format_hub
 
+from hubpool import _gevent
 from hubpool._hub import Account, abandon_wake, close_inherited, may_wait
 from hubpool._map import IMap, IMapUnordered, run_map
 from hubpool._native import Core
 from hubpool._worker import _WorkerGreenlet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_T = TypeVar("_T")
 
 #: Every pool, for the hook that runs in a forked child.
 _pools: weakref.WeakSet[ThreadPool] = weakref.WeakSet()
@@ -42,7 +46,7 @@ class _TaskQueue:
         return self._core.queued
 
 
-class ThreadPool(GroupMappingMixin):  # type: ignore[misc]
+class ThreadPool(GroupMappingMixin):
     """A pool of at most ``maxsize`` native worker threads.
 
     It has the interface of ``gevent.threadpool.ThreadPool``. Its methods are
@@ -117,7 +121,7 @@ class ThreadPool(GroupMappingMixin):  # type: ignore[misc]
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} at 0x{id(self):x} tasks={len(self)} size={self.size} "
-            f"maxsize={self.maxsize} hub={_format_hub(self.hub)}>"
+            f"maxsize={self.maxsize} hub={_gevent.format_hub(self.hub)}>"
         )
 
     def __len__(self) -> int:
@@ -137,13 +141,13 @@ class ThreadPool(GroupMappingMixin):  # type: ignore[misc]
     def maxsize(self, maxsize: int) -> None:
         _check_maxsize(maxsize)
         slots = self._available_worker_threads_greenlet_sem
-        slots.counter += maxsize - self._maxsize
+        more = maxsize - self._maxsize
         self._maxsize = maxsize
         self._core.set_maxsize(maxsize)
         for running in tuple(self._maps):
             running.share()
         self.adjust()
-        slots._start_notify()
+        _gevent.resize_semaphore(slots, more)
 
     @property
     def size(self) -> int:
@@ -209,7 +213,9 @@ class ThreadPool(GroupMappingMixin):  # type: ignore[misc]
                 self.hub,
             )
 
-    def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncResult:
+    def spawn(  # type: ignore[override]
+        self, func: Callable[..., _T], *args: Any, **kwargs: Any
+    ) -> AsyncResult[_T]:
         """Run ``func(*args, **kwargs)`` in a worker thread.
 
         Waits cooperatively until there is a slot, starts a thread if there are
@@ -233,7 +239,7 @@ class ThreadPool(GroupMappingMixin):  # type: ignore[misc]
         try:
             if core.wants_worker(1):
                 self._add_thread_if_needed()
-            result = AsyncResult()
+            result: AsyncResult[_T] = AsyncResult()
             self._account.begin()
         except BaseException:
             slots.release()
@@ -254,30 +260,33 @@ class ThreadPool(GroupMappingMixin):  # type: ignore[misc]
         whole: list[Any] = Greenlet.spawn(run_map, self, func, iterable).get()
         return whole
 
-    def imap(self, func: Callable[..., Any], *iterables: Iterable[Any], **kwargs: Any) -> Any:
-        """imap(func, *iterables, maxsize=None) -> iterator
+    def imap(
+        self, func: Callable[..., Any], *iterables: Iterable[Any], maxsize: int | None = None
+    ) -> Any:
+        """Return an iterator over the results of *func* over the zipped iterables, in order.
 
-        Results of ``func`` over the zipped iterables, in order. With *maxsize*,
-        at most that many results await the reader.
+        The iterables are advanced in a new greenlet on the hub's thread, at
+        most a bounded way ahead of the threads. With *maxsize*, at most that
+        many results are under way or await the reader. Reading waits
+        cooperatively, and raises what the function raised for that item.
+
+        :raises TypeError: if *func* cannot be called, or a keyword is unknown.
+        :raises ValueError: if *maxsize* is negative.
         """
-        return self._imap(IMap, super().imap, func, iterables, kwargs)
+        return self._imap(IMap, super().imap, func, iterables, maxsize)
 
     def imap_unordered(
-        self, func: Callable[..., Any], *iterables: Iterable[Any], **kwargs: Any
+        self, func: Callable[..., Any], *iterables: Iterable[Any], maxsize: int | None = None
     ) -> Any:
-        """imap_unordered(func, *iterables, maxsize=None) -> iterator
+        """Do as :meth:`imap`, with the results in the order in which they come."""
+        return self._imap(IMapUnordered, super().imap_unordered, func, iterables, maxsize)
 
-        As :meth:`imap`, with the results in the order in which they come.
-        """
-        return self._imap(IMapUnordered, super().imap_unordered, func, iterables, kwargs)
-
-    def _imap(self, kind: Any, general: Any, func: Any, iterables: Any, kwargs: Any) -> Any:
+    def _imap(self, kind: Any, general: Any, func: Any, iterables: Any, maxsize: Any) -> Any:
         if not self._runs_batches():
-            return general(func, *iterables, **kwargs)
-        maxsize = kwargs.pop("maxsize", None)
-        if kwargs:
-            raise TypeError("Unsupported keyword arguments")
+            return general(func, *iterables, maxsize=maxsize)
         self._check_batch(func)
+        if maxsize is not None:
+            _check_maxsize(maxsize)
         return kind.spawn(self, func, iterables, maxsize)
 
     def _check_batch(self, func: Any) -> None:
@@ -312,8 +321,7 @@ class ThreadPool(GroupMappingMixin):  # type: ignore[misc]
         for worker in self._worker_greenlets:
             worker.__dict__.clear()
         self._start_anew()
-        slots.counter = 2**31
-        slots._start_notify()
+        _gevent.resize_semaphore(slots, 2**31)
 
 
 def _check_maxsize(maxsize: Any) -> None:

@@ -107,10 +107,10 @@ impl Batch {
 
     /// Results that are there: a list, `None` if there is none yet, or an
     /// empty list at the end.
-    #[pyo3(signature = (all))]
-    fn take<'py>(slf: &Bound<'py, Self>, all: bool) -> PyResult<Option<Bound<'py, PyList>>> {
+    #[pyo3(signature = (everything))]
+    fn take<'py>(slf: &Bound<'py, Self>, everything: bool) -> PyResult<Option<Bound<'py, PyList>>> {
         let this = slf.get();
-        let (taken, tickets) = this.inner.take(all, this.share());
+        let (taken, tickets) = this.inner.take(everything, this.share());
         Self::submit(slf, tickets);
         list(slf.py(), taken)
     }

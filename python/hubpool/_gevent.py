@@ -1,0 +1,57 @@
+"""What hubpool uses of gevent beyond its documented interface.
+
+Nothing else in the package touches gevent's private names, so what a new
+version of gevent can break stands here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gevent._threading
+import gevent.threadpool
+from gevent._hub_local import get_hub_if_exists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gevent.lock import Semaphore
+
+__all__ = [
+    "FutureProxy",
+    "format_hub",
+    "get_hub_if_exists",
+    "get_thread_ident",
+    "get_thread_profile",
+    "get_thread_trace",
+    "resize_semaphore",
+    "run_on_hub",
+    "start_new_thread",
+]
+
+_threading: Any = gevent._threading
+_threadpool: Any = gevent.threadpool
+
+#: The functions of :mod:`_thread`, whatever has been monkey-patched.
+get_thread_ident: Callable[[], int] = _threading.get_thread_ident
+start_new_thread: Callable[..., int] = _threading.start_new_thread
+
+format_hub: Callable[[Any], str] = _threadpool._format_hub
+get_thread_profile: Callable[[], Any] = _threadpool._get_thread_profile
+get_thread_trace: Callable[[], Any] = _threadpool._get_thread_trace
+#: The future of gevent's executor.
+FutureProxy: type[Any] = _threadpool._FutureProxy
+
+
+def resize_semaphore(semaphore: Semaphore, more: int) -> None:
+    """Add to a semaphore's counter, and let those who wait look again."""
+    semaphore.counter += more
+    notify: Any = semaphore
+    notify._start_notify()
+
+
+def run_on_hub(hub: Any, callback: Callable[[], object]) -> None:
+    """Run a callback on the hub's thread, from any thread; on a dead hub, do nothing."""
+    loop = hub.loop
+    if loop is not None:
+        loop.run_callback_threadsafe(callback)
