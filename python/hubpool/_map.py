@@ -158,9 +158,10 @@ def run_map(pool: ThreadPool, func: Callable[[Any], Any], iterable: Iterable[Any
     finally:
         feed.exhaust()
     results = feed.take_whole()
-    for result in results:
-        if type(result) is Failure:
-            result.reraise()
+    if feed.batch.failed:
+        for result in results:
+            if type(result) is Failure:
+                result.reraise()
     return results
 
 

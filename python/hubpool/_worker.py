@@ -140,16 +140,15 @@ class _WorkerGreenlet(greenlet):
             # A traceback refers to this frame, which must not refer back.
             del func, args, kwargs, result, value, error
 
-    def _run_item(self, func: Any, args: Any) -> tuple[Any, bool]:
+    def _run_item(self, batch: Batch, args: Any) -> tuple[Any, bool]:
         """Run one item of a map; as `_run_task`, but return its value."""
-        (_, _, value, error), go_on = self._run_task(func, args, {}, None)
+        (_, _, value, error), go_on = self._run_task(batch.func, args, {}, None)
         try:
             if error is not None:
-                value = Failure(error[1])
-                self._account.wake.native.post((self._account, None, None, error))
+                value = self._failure(batch, error)
             return value, go_on
         finally:
-            del error, value, func, args
+            del error, value, args
 
     def _run_batch(self, batch: Batch) -> bool:
         """Run items of a map until none is left for this worker."""
@@ -174,11 +173,11 @@ class _WorkerGreenlet(greenlet):
                 try:
                     value = func(*item) if zipped else func(item)
                 except BaseException:  # noqa: BLE001 - it belongs to the caller
-                    value = self._failure(func)
+                    value = self._failure(batch, ((self, func), sys.exc_info()))
                 if getprofile() is not None or gettrace() is not None:
                     self._after_run_task(func, item, {}, None)
             else:
-                value, go_on = self._run_item(func, item if zipped else (item,))
+                value, go_on = self._run_item(batch, item if zipped else (item,))
                 if not go_on:
                     claims.last(value)
                     return False
@@ -186,15 +185,11 @@ class _WorkerGreenlet(greenlet):
             value = None
         return True
 
-    def _failure(self, func: Any) -> Failure:
-        """Report the exception that is being handled; return its place holder."""
-        exc_info = sys.exc_info()
-        try:
-            error = ((self, func), exc_info)
-            self._account.wake.native.post((self._account, None, None, error))
-            return Failure(exc_info)
-        finally:
-            del exc_info, error
+    def _failure(self, batch: Batch, error: Any) -> Failure:
+        """Report what an item raised; return its place holder."""
+        batch.fail()
+        self._account.wake.native.post((self._account, None, None, error))
+        return Failure(error[1])
 
     def run(self) -> None:
         """Pull jobs until the pool lets the worker go."""

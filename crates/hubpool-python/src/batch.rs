@@ -1,10 +1,9 @@
 //! A map's items on their way through the pool.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hubpool::{Claim, Order, Rings, Taken};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -29,8 +28,8 @@ pub struct Batch {
     func: Py<PyAny>,
     #[pyo3(get)]
     zipped: bool,
-    /// The most workers that share the batch.
-    workers: usize,
+    /// Whether the function has raised for an item.
+    failed: AtomicBool,
 }
 
 #[pymethods]
@@ -50,7 +49,6 @@ impl Batch {
         } else {
             Order::Completion
         };
-        // Workers come and go with `maxsize`; more tickets than workers do no harm.
         Self {
             inner: hubpool::Batch::new(order, limit),
             core,
@@ -58,7 +56,7 @@ impl Batch {
             message,
             func,
             zipped,
-            workers: 1024,
+            failed: AtomicBool::new(false),
         }
     }
 
@@ -124,18 +122,27 @@ impl Batch {
     fn claims(slf: &Bound<'_, Self>) -> Claims {
         Claims {
             batch: slf.clone().unbind(),
-            turn: Mutex::new(Turn {
-                index: 0,
-                since: Instant::now(),
-            }),
+            since: Instant::now(),
+            index: AtomicUsize::new(0),
         }
+    }
+
+    /// Notes that the function has raised for an item.
+    fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the function has raised for an item.
+    #[getter]
+    fn failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 }
 
 impl Batch {
     /// How many workers may share the batch.
     fn share(&self) -> usize {
-        self.core.get().pool.maxsize().clamp(1, self.workers)
+        self.core.get().pool.maxsize().max(1)
     }
 
     fn submit(slf: &Bound<'_, Self>, tickets: usize) {
@@ -159,73 +166,64 @@ impl Batch {
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Claims {
     batch: Py<Batch>,
-    turn: Mutex<Turn>,
-}
-
-struct Turn {
-    /// The claimed item's index.
-    index: usize,
     /// When the worker joined.
     since: Instant,
+    /// The claimed item's index. Only the worker uses it.
+    index: AtomicUsize,
 }
 
 #[pymethods]
 impl Claims {
     /// Claims the first item.
-    fn first(&self, py: Python<'_>, end: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    fn first(&self, py: Python<'_>, end: Py<PyAny>) -> Py<PyAny> {
         let batch = self.batch.get();
-        let claim = batch.inner.claim(batch.ring(py));
-        self.claimed(claim, end)
+        let claim = batch.inner.claim(batch.share(), batch.ring(py));
+        self.claimed(py, claim, end)
     }
 
     /// Records the claimed item's result and claims the next item.
-    fn done(&self, py: Python<'_>, result: Py<PyAny>, end: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    fn done(&self, py: Python<'_>, result: Py<PyAny>, end: Py<PyAny>) -> Py<PyAny> {
         let batch = self.batch.get();
         let pool = &batch.core.get().pool;
-        let (index, since) = {
-            let turn = self.turn.lock().map_err(poisoned)?;
-            (turn.index, turn.since)
-        };
-        pool.finish(1);
-        if pool.queued() > 0 && since.elapsed() > TURN {
-            // Others wait: they go first, and the ticket joins the queue again.
-            batch.inner.complete(index, result, batch.ring(py));
-            pool.submit(self.batch.clone_ref(py).into_any());
-            return Ok(end);
+        if pool.queued() > 0 && self.since.elapsed() > TURN {
+            // Others wait: they go first.
+            self.last(py, result);
+            return end;
         }
+        pool.finish(1);
+        let index = self.index.load(Ordering::Relaxed);
         let claim = batch
             .inner
-            .complete_and_claim(index, result, batch.ring(py));
-        self.claimed(claim, end)
+            .complete_and_claim(index, result, batch.share(), batch.ring(py));
+        self.claimed(py, claim, end)
     }
 
-    /// Records the claimed item's result; the worker leaves the batch.
-    fn last(&self, py: Python<'_>, result: Py<PyAny>) -> PyResult<()> {
+    /// Records the claimed item's result. The worker leaves the batch, and its
+    /// ticket joins the queue again.
+    fn last(&self, py: Python<'_>, result: Py<PyAny>) {
         let batch = self.batch.get();
-        let index = self.turn.lock().map_err(poisoned)?.index;
-        batch.core.get().pool.finish(1);
+        let pool = &batch.core.get().pool;
+        pool.finish(1);
+        let index = self.index.load(Ordering::Relaxed);
         batch.inner.complete(index, result, batch.ring(py));
-        batch
-            .core
-            .get()
-            .pool
-            .submit(self.batch.clone_ref(py).into_any());
-        Ok(())
+        pool.submit(self.batch.clone_ref(py).into_any());
     }
 }
 
 impl Claims {
-    fn claimed(&self, claim: Option<Claim<Py<PyAny>>>, end: Py<PyAny>) -> PyResult<Py<PyAny>> {
-        let Some(Claim { index, item }) = claim else {
-            return Ok(end);
+    fn claimed(
+        &self,
+        py: Python<'_>,
+        claim: Option<Claim<Py<PyAny>>>,
+        end: Py<PyAny>,
+    ) -> Py<PyAny> {
+        let Some(claim) = claim else {
+            return end;
         };
-        self.turn.lock().map_err(poisoned)?.index = index;
-        Ok(item)
+        self.index.store(claim.index, Ordering::Relaxed);
+        Batch::submit(self.batch.bind(py), claim.tickets);
+        claim.item
     }
-}
-
-fn poisoned<T>(_: T) -> PyErr {
-    PyRuntimeError::new_err("a claim is used by two threads")
 }
 
 fn list(py: Python<'_>, taken: Taken<Py<PyAny>>) -> PyResult<Option<Bound<'_, PyList>>> {

@@ -5,6 +5,12 @@
 //! queue, and keeps it while there are items to claim. So a map of a million
 //! items costs the pool's queue a few jobs, and a wake-up for a whole group
 //! of results.
+//!
+//! At most one ticket is out that no worker has begun to use; who begins to
+//! use it issues the next. So workers join one after another, each as soon as
+//! the one before has got going. Where they need a lock of the caller's to get
+//! going, such as an interpreter's, and items are so short that the first
+//! worker hardly lets it go, one more worker waits for it and not all.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -60,6 +66,8 @@ pub struct Claim<T> {
     pub index: usize,
     /// The item.
     pub item: T,
+    /// How many tickets to submit (one or none), so that another worker joins.
+    pub tickets: usize,
 }
 
 /// Whom a worker's step has made runnable: the hub must be told.
@@ -117,8 +125,8 @@ impl<T, R> Batch<T, R> {
         }
     }
 
-    /// Adds items. Returns how many tickets to submit, so that up to
-    /// `workers` workers share the batch.
+    /// Adds items. Returns how many tickets to submit (one or none), so that
+    /// up to `workers` workers come to share the batch.
     #[must_use = "the tickets must be submitted"]
     pub fn feed(&self, items: impl IntoIterator<Item = T>, workers: usize) -> usize {
         let mut state = self.lock();
@@ -162,15 +170,15 @@ impl<T, R> Batch<T, R> {
         (std::mem::take(&mut state.pending), state.rings())
     }
 
-    /// Claims an item for the worker that holds a ticket. `None` takes the
-    /// ticket back.
+    /// Claims an item for the worker that holds a ticket, as one of up to
+    /// `workers`. `None` takes the ticket back.
     ///
     /// `ring` is called under the batch's lock when somebody must be told:
     /// so its message stands in the hub's list before the hub can see the
     /// state that the message tells of. It must not call the batch.
-    pub fn claim(&self, ring: impl FnOnce(Rings)) -> Option<Claim<T>> {
+    pub fn claim(&self, workers: usize, ring: impl FnOnce(Rings)) -> Option<Claim<T>> {
         let mut state = self.lock();
-        let claim = self.claim_in(&mut state);
+        let claim = self.claim_in(&mut state, workers);
         state.tell(claim.is_none(), ring);
         claim
     }
@@ -181,11 +189,12 @@ impl<T, R> Batch<T, R> {
         &self,
         index: usize,
         result: R,
+        workers: usize,
         ring: impl FnOnce(Rings),
     ) -> Option<Claim<T>> {
         let mut state = self.lock();
         self.complete_in(&mut state, index, result);
-        let claim = self.claim_in(&mut state);
+        let claim = self.claim_in(&mut state, workers);
         state.tell(claim.is_none(), ring);
         claim
     }
@@ -255,7 +264,7 @@ impl<T, R> Batch<T, R> {
         }
     }
 
-    fn claim_in(&self, state: &mut State<T, R>) -> Option<Claim<T>> {
+    fn claim_in(&self, state: &mut State<T, R>, workers: usize) -> Option<Claim<T>> {
         let claim = if self.claimable(state) > 0 {
             state.pending.pop_front()
         } else {
@@ -271,7 +280,12 @@ impl<T, R> Batch<T, R> {
         if self.order == Order::Input {
             state.results.push_back(None);
         }
-        Some(Claim { index, item })
+        let tickets = self.issue(state, workers);
+        Some(Claim {
+            index,
+            item,
+            tickets,
+        })
     }
 
     fn complete_in(&self, state: &mut State<T, R>, index: usize, result: R) {
@@ -297,13 +311,14 @@ impl<T, R> Batch<T, R> {
         room.min(state.pending.len())
     }
 
-    /// Counts the tickets that are missing, and counts them as issued.
+    /// Issues a ticket if there is an item for one more worker, and no ticket
+    /// is out that waits for its worker.
     fn issue(&self, state: &mut State<T, R>, workers: usize) -> usize {
-        let idle = state.tickets - state.running.min(state.tickets);
-        let wanted = self.claimable(state).saturating_sub(idle);
-        let tickets = wanted.min(workers.saturating_sub(state.tickets));
-        state.tickets += tickets;
-        tickets
+        // Every running item has its ticket.
+        let all_in_use = state.tickets == state.running;
+        let issued = all_in_use && state.tickets < workers && self.claimable(state) > 0;
+        state.tickets += usize::from(issued);
+        usize::from(issued)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T, R>> {

@@ -21,6 +21,8 @@ pub struct Pool<J> {
     queued: AtomicUsize,
     /// Tasks that were begun and have not ended: each item of a batch counts.
     unfinished: AtomicUsize,
+    /// The most workers that may stay registered. Written under the lock.
+    maxsize: AtomicUsize,
     search: Search,
 }
 
@@ -34,8 +36,6 @@ struct State<J> {
     parked: Vec<Worker>,
     /// Whether a worker is SEARCHING; at most one is.
     searching: bool,
-    /// The most workers that may stay registered.
-    maxsize: usize,
     /// Set while workers shall leave an empty queue until this many are left.
     shrink_to: Option<usize>,
 }
@@ -61,11 +61,11 @@ impl<J> Pool<J> {
                 workers: 0,
                 parked: Vec::new(),
                 searching: false,
-                maxsize,
                 shrink_to: None,
             }),
             queued: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
+            maxsize: AtomicUsize::new(maxsize),
             search: Search::new(),
         }
     }
@@ -114,7 +114,7 @@ impl<J> Pool<J> {
     pub fn wants_worker(&self, more: usize) -> bool {
         let tasks = self.unfinished() + more;
         let state = self.lock();
-        state.workers < state.maxsize && state.workers < tasks
+        state.workers < self.maxsize() && state.workers < tasks
     }
 
     /// Counts one more worker. Call it before its thread is started.
@@ -132,7 +132,7 @@ impl<J> Pool<J> {
 
     /// The most workers that may stay registered.
     pub fn maxsize(&self) -> usize {
-        self.lock().maxsize
+        self.maxsize.load(Ordering::Acquire)
     }
 
     /// Sets the most workers that may stay. Idle workers beyond it end at once,
@@ -140,7 +140,7 @@ impl<J> Pool<J> {
     pub fn set_maxsize(&self, maxsize: usize) {
         let sleepers = {
             let mut state = self.lock();
-            state.maxsize = maxsize;
+            self.maxsize.store(maxsize, Ordering::Release);
             state.sleepers_beyond(maxsize)
         };
         sleepers.iter().for_each(Worker::wake);
@@ -171,7 +171,7 @@ impl<J> Pool<J> {
         let mut may_search = true;
         let mut state = self.lock();
         loop {
-            if state.must_exit() {
+            if state.must_exit(self.maxsize()) {
                 state.workers -= 1;
                 state.settle_shrink();
                 return Next::Exit;
@@ -205,7 +205,7 @@ impl<J> Pool<J> {
             // worker that still stands there woke up by its deadline.
             if let Some(place) = state.parked.iter().position(|other| other.is(worker)) {
                 state.parked.remove(place);
-                if state.queue.is_empty() && !state.must_exit() {
+                if state.queue.is_empty() && !state.must_exit(self.maxsize()) {
                     state.workers -= 1;
                     state.settle_shrink();
                     return Next::Expired;
@@ -221,7 +221,7 @@ impl<J> Pool<J> {
             return None;
         }
         let mut state = self.lock();
-        if state.must_exit() {
+        if state.must_exit(self.maxsize()) {
             return None;
         }
         let job = state.queue.pop_front();
@@ -250,11 +250,11 @@ impl<J> Pool<J> {
 
 impl<J> State<J> {
     /// Whether the worker that asks shall end.
-    fn must_exit(&self) -> bool {
+    fn must_exit(&self, maxsize: usize) -> bool {
         let idle = self.queue.is_empty();
         // The last worker stays until the queue is empty, so that lowering
         // `maxsize` to 0 strands nothing.
-        let over = self.workers > self.maxsize && (idle || self.workers > self.maxsize.max(1));
+        let over = self.workers > maxsize && (idle || self.workers > maxsize.max(1));
         over || (idle && self.shrink_to.is_some_and(|size| self.workers > size))
     }
 

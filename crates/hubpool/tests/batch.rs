@@ -3,37 +3,42 @@
 use hubpool::{Batch, Order, Rings, Taken};
 use proptest::prelude::*;
 
+/// The most workers that share a batch.
+const WORKERS: usize = 3;
+
 fn quiet(_: Rings) {}
 
 #[test]
 fn results_in_input_order_wait_for_the_first() {
     let batch = Batch::new(Order::Input, None);
-    assert_eq!(batch.feed([10, 20], 8), 2);
-    let first = batch.claim(quiet).unwrap();
-    let second = batch.claim(quiet).unwrap();
+    assert_eq!(batch.feed([10, 20], WORKERS), 1);
+    let first = batch.claim(WORKERS, quiet).unwrap();
+    assert_eq!(first.tickets, 1);
+    let second = batch.claim(WORKERS, quiet).unwrap();
+    assert_eq!(second.tickets, 0);
     batch.complete(second.index, second.item, quiet);
-    assert_eq!(batch.take(true, 8).0, Taken::Pending);
+    assert_eq!(batch.take(true, WORKERS).0, Taken::Pending);
     let mut told = Rings::default();
     batch.complete(first.index, first.item, |rings| told = rings);
     assert!(told.reader);
-    assert_eq!(batch.take(true, 8).0, Taken::Ready(vec![10, 20]));
+    assert_eq!(batch.take(true, WORKERS).0, Taken::Ready(vec![10, 20]));
 }
 
 #[test]
 fn a_limit_stops_claims_until_the_reader_takes() {
     let batch = Batch::new(Order::Completion, Some(1));
-    let mut tickets = batch.feed([1, 2, 3], 8);
+    let mut tickets = batch.feed([1, 2, 3], WORKERS);
     assert_eq!(tickets, 1);
-    let claim = batch.claim(quiet).unwrap();
+    let claim = batch.claim(WORKERS, quiet).unwrap();
     let mut told = Rings::default();
     assert!(
         batch
-            .complete_and_claim(claim.index, claim.item, |rings| told = rings)
+            .complete_and_claim(claim.index, claim.item, WORKERS, |rings| told = rings)
             .is_none()
     );
     assert!(told.rest && batch.at_rest());
     let taken;
-    (taken, tickets) = batch.take(false, 8);
+    (taken, tickets) = batch.take(false, WORKERS);
     assert_eq!((taken, tickets), (Taken::Ready(vec![1]), 1));
 }
 
@@ -42,12 +47,12 @@ fn the_end_comes_after_the_last_result() {
     let batch = Batch::new(Order::Input, None);
     let _ = batch.feed([7], 1);
     assert_eq!(batch.take_whole(), Taken::Pending);
-    let claim = batch.claim(quiet).unwrap();
+    let claim = batch.claim(WORKERS, quiet).unwrap();
     assert!(!batch.exhaust().reader);
     let mut told = Rings::default();
     assert!(
         batch
-            .complete_and_claim(claim.index, claim.item, |rings| told = rings)
+            .complete_and_claim(claim.index, claim.item, WORKERS, |rings| told = rings)
             .is_none()
     );
     assert!(told.reader && told.rest);
@@ -60,9 +65,9 @@ fn the_feeder_is_told_once_when_there_is_room() {
     let batch = Batch::new(Order::Input, None);
     let _ = batch.feed([1, 2, 3], 1);
     assert!(batch.await_room(1));
-    let claim = batch.claim(|_| panic!("two are pending")).unwrap();
+    let claim = batch.claim(WORKERS, |_| panic!("two are pending")).unwrap();
     let mut told = 0;
-    batch.complete_and_claim(claim.index, claim.item, |rings| {
+    batch.complete_and_claim(claim.index, claim.item, WORKERS, |rings| {
         told += u32::from(rings.feeder);
     });
     assert_eq!(told, 1);
@@ -71,8 +76,8 @@ fn the_feeder_is_told_once_when_there_is_room() {
 
 proptest! {
     /// Whatever the order of feeding, claiming, finishing and reading: each
-    /// item comes out once, in the batch's order, and never more than the
-    /// limit is running or unread.
+    /// item comes out once, in the batch's order, never more than the limit is
+    /// running or unread, and at most one ticket waits for its worker.
     #[test]
     fn every_item_comes_out_once(
         ordered: bool,
@@ -89,13 +94,14 @@ proptest! {
         for one in moves.into_iter().chain(rest) {
             match one {
                 0 => {
-                    tickets += batch.feed([fed], 3);
+                    tickets += batch.feed([fed], WORKERS);
                     fed += 1;
                 }
                 1 if tickets > 0 => {
                     tickets -= 1;
-                    if let Some(claim) = batch.claim(quiet) {
+                    if let Some(claim) = batch.claim(WORKERS, quiet) {
                         prop_assert_eq!(claim.index, claim.item);
+                        tickets += claim.tickets;
                         running.push(claim.index);
                     }
                 }
@@ -103,12 +109,13 @@ proptest! {
                     // The newest claim finishes first.
                     let index = running.pop().unwrap();
                     finished.push(index);
-                    if let Some(claim) = batch.complete_and_claim(index, index, quiet) {
+                    if let Some(claim) = batch.complete_and_claim(index, index, WORKERS, quiet) {
                         running.push(claim.index);
+                        tickets += claim.tickets;
                     }
                 }
                 3 => {
-                    let (taken, more) = batch.take(limit.is_none(), 3);
+                    let (taken, more) = batch.take(limit.is_none(), WORKERS);
                     tickets += more;
                     if let Taken::Ready(results) = taken {
                         out.extend(results);
@@ -116,6 +123,7 @@ proptest! {
                 }
                 _ => {}
             }
+            prop_assert!(tickets <= 1 && tickets + running.len() <= WORKERS);
             if let Some(limit) = limit {
                 // A reader that waits counts as having taken one.
                 prop_assert!(running.len() + finished.len() - out.len() <= limit + 1);
