@@ -55,8 +55,9 @@ class _Feed:
         self._attend()
 
     def _attend(self) -> None:
-        # Called after whatever can set the batch to work.
-        if not self._working and not self.batch.at_rest():
+        # Called after whatever can set the batch to work. The workers may have
+        # come and gone already; their messages wait until the hub drains them.
+        if self.batch.stirred() and not self._working:
             self._working = True
             self.batch_post().feed = self
             self._pool._maps.add(self)

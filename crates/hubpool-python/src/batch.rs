@@ -30,6 +30,8 @@ pub struct Batch {
     zipped: bool,
     /// Whether the function has raised for an item.
     failed: AtomicBool,
+    /// Whether the hub's thread has issued a ticket since it last asked.
+    stirred: AtomicBool,
 }
 
 #[pymethods]
@@ -57,6 +59,7 @@ impl Batch {
             func,
             zipped,
             failed: AtomicBool::new(false),
+            stirred: AtomicBool::new(false),
         }
     }
 
@@ -65,7 +68,7 @@ impl Batch {
         let this = slf.get();
         this.core.get().pool.begin(1);
         let tickets = this.inner.feed([item], this.share());
-        Self::submit(slf, tickets);
+        Self::stir(slf, tickets);
         this.inner.pending()
     }
 
@@ -75,7 +78,7 @@ impl Batch {
         this.core.get().pool.begin(items.len());
         let items: Vec<Py<PyAny>> = items.iter().map(Bound::unbind).collect();
         let tickets = this.inner.feed(items, this.share());
-        Self::submit(slf, tickets);
+        Self::stir(slf, tickets);
         this.inner.pending()
     }
 
@@ -103,13 +106,20 @@ impl Batch {
         self.inner.at_rest()
     }
 
+    /// Whether feeding or taking has set a worker on its way since the last
+    /// call. If so, a message will follow when no worker is at the batch any
+    /// more, or one has been posted already.
+    fn stirred(&self) -> bool {
+        self.stirred.swap(false, Ordering::Relaxed)
+    }
+
     /// Results that are there: a list, `None` if there is none yet, or an
     /// empty list at the end.
     #[pyo3(signature = (everything))]
     fn take<'py>(slf: &Bound<'py, Self>, everything: bool) -> PyResult<Option<Bound<'py, PyList>>> {
         let this = slf.get();
         let (taken, tickets) = this.inner.take(everything, this.share());
-        Self::submit(slf, tickets);
+        Self::stir(slf, tickets);
         list(slf.py(), taken)
     }
 
@@ -143,6 +153,14 @@ impl Batch {
     /// How many workers may share the batch.
     fn share(&self) -> usize {
         self.core.get().pool.maxsize().max(1)
+    }
+
+    /// Submits tickets that the hub's thread has issued.
+    fn stir(slf: &Bound<'_, Self>, tickets: usize) {
+        if tickets > 0 {
+            slf.get().stirred.store(true, Ordering::Relaxed);
+        }
+        Self::submit(slf, tickets);
     }
 
     fn submit(slf: &Bound<'_, Self>, tickets: usize) {

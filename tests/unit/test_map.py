@@ -1,0 +1,56 @@
+"""The hub's side of a map keeps up with workers of any speed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gevent
+import pytest
+from gevent.queue import Queue
+
+import hubpool
+from hubpool._map import _Feed
+
+_attend = _Feed._attend
+
+
+def _attend_late(feed: _Feed) -> None:
+    # The interpreter is let go: workers end what they can reach, and rest.
+    time.sleep(0.002)
+    _attend(feed)
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Feed, "_attend", _attend_late)
+
+
+@pytest.mark.usefixtures("late")
+@pytest.mark.parametrize("method", ["imap", "imap_unordered"])
+@pytest.mark.parametrize("limit", [None, 1, 3])
+def test_workers_that_rest_before_the_hub_looks_are_heard(method: str, limit: int | None) -> None:
+    pool = hubpool.ThreadPool(2)
+    with gevent.Timeout(30):
+        results = getattr(pool, method)(abs, range(50), maxsize=limit)
+        assert sorted(results) == list(range(50))
+        pool.join()
+    assert len(pool) == 0
+    assert pool._account.outstanding == 0
+    pool.kill()
+
+
+@pytest.mark.usefixtures("late")
+def test_each_item_of_a_queue_is_processed_as_it_arrives() -> None:
+    pool = hubpool.ThreadPool(2)
+    items: Queue[Any] = Queue()
+    with gevent.Timeout(30):
+        results = pool.imap(abs, items)
+        for number in range(20):
+            items.put(-number)
+            assert next(results) == number
+        items.put(StopIteration)
+        assert list(results) == []
+        pool.join()
+    assert pool._account.outstanding == 0
+    pool.kill()
