@@ -11,7 +11,7 @@ QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python compat test-all lint format bench docs wheel build clean
+.PHONY: help demo test test-rust test-python compat test-all lint format docs wheel build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -60,9 +60,6 @@ lint: build ## Check format, lints, types and stubs.
 format: $(INSTALLED) ## Format all sources.
 	cargo fmt
 	$(PY) -m ruff format -q
-
-bench: build ## Compare hubpool with gevent's pool (QUICK=1: in a minute).
-	$(PY) benches/bench_threadpool.py $(if $(QUICK),--quick)
 
 docs: build ## Make the reference of both faces in target/doc.
 	RUSTDOCFLAGS=-Dwarnings cargo doc -q -p hubpool --no-deps
