@@ -426,7 +426,7 @@ def report(
     ratios = zip(rows["hubpool"], rows["gevent"], strict=True)
     table.add_section()
     table.add_row(
-        "hubpool / gevent",
+        "ratio",
         *(f"{mine / theirs:.2f}x" if theirs else "-" for mine, theirs in ratios),
     )
     console.print(table)
@@ -435,7 +435,7 @@ def report(
         console,
         f"{threads} threads, {type(gevent.get_hub().loop).__module__}, "
         f"Python {sys.version.split()[0]}; {times}, after all files had been read once.\n"
-        "p50, p99, max: how many ms after it was due a greenlet ran that sleeps 1 ms, in all rounds.",
+        "p50, p99, max: how late a greenlet ran that sleeps 1 ms, over all rounds.",
     )
 
 
