@@ -263,7 +263,7 @@ def index_tree(
             outcomes = pool.imap_unordered(
                 functools.partial(index_file, tree.root), tree.files, maxsize=2 * BATCH
             )
-            # Counted, since gevent's iterator can leave its reader waiting for the end.
+            # Counted, since who asks gevent's iterator again after its end waits for ever.
             for batch in batches(islice(outcomes, len(tree.files)), BATCH):
                 entries = [outcome for outcome in batch if isinstance(outcome, Entry)]
                 unreadable += [outcome for outcome in batch if isinstance(outcome, Unreadable)]

@@ -16,8 +16,9 @@ _attend = _Feed._attend
 
 
 def _attend_late(feed: _Feed) -> None:
-    # The interpreter is let go: workers end what they can reach, and rest.
-    time.sleep(0.002)
+    # Once there is a worker, it ends what it can reach, and rests, unseen.
+    while feed._pool.size and not feed.batch.at_rest():
+        time.sleep(0)  # Lets the interpreter go.
     _attend(feed)
 
 
