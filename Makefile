@@ -11,7 +11,7 @@ QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python compat test-all lint format docs wheel build clean
+.PHONY: help demo test test-rust test-python compat test-all bench lint format docs wheel build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ test-all: ## Run all tests over every CPython from 3.10 on that is found.
 	    if "$$python" -c '' 2>/dev/null; then $(MAKE) test PYTHON="$$python"; break; fi; \
 	  done; \
 	done
+
+bench: build ## Time the pool against gevent's, on one core and on two.
+	$(PY) benches/bench_threadpool.py $(if $(QUICK),--rounds 3 --least 0.03)
 
 lint: build ## Check format, lints, types and stubs.
 	cargo fmt --check

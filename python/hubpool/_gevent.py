@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FutureProxy",
+    "can_stand_by",
     "format_hub",
     "get_hub_if_exists",
     "get_thread_ident",
     "get_thread_profile",
     "get_thread_trace",
+    "has_callbacks",
     "resize_semaphore",
     "run_on_hub",
     "start_new_thread",
@@ -41,6 +43,20 @@ get_thread_profile: Callable[[], Any] = _threadpool._get_thread_profile
 get_thread_trace: Callable[[], Any] = _threadpool._get_thread_trace
 #: The future of gevent's executor.
 FutureProxy: type[Any] = _threadpool._FutureProxy
+
+
+def has_callbacks(loop: Any) -> bool:
+    """Whether the loop is about to run callbacks, which includes all runnable greenlets."""
+    return bool(loop._callbacks)
+
+
+def can_stand_by(watcher: Any) -> bool:
+    """Whether a stopped watcher may be left for later.
+
+    Those of the libev loop that is compiled as an extension may. The others must
+    be closed before their loop is destroyed.
+    """
+    return type(watcher).__module__ == "gevent.libev.corecext"
 
 
 def resize_semaphore(semaphore: Semaphore, more: int) -> None:

@@ -11,6 +11,7 @@ from gevent.hub import get_hub
 from gevent.hub import sleep as gevent_sleep
 from greenlet import getcurrent
 
+from hubpool import _gevent
 from hubpool._native import Wake
 
 if TYPE_CHECKING:
@@ -21,48 +22,88 @@ _WAKE_ATTRIBUTE = "_hubpool_wake"
 
 
 class HubWake:
-    """One hub's message list, and the watcher that runs while it is needed.
+    """One hub's message list, and the watchers that run while they are needed.
 
-    The watcher stands in the loop only between the first :meth:`hold` and the
-    last :meth:`release`: an idle pool keeps no loop alive, and a pending task
-    keeps one from ending.
+    They stand in the loop only between the first :meth:`hold` and the last
+    :meth:`release`: an idle pool keeps no loop alive, and a pending task keeps
+    one from ending. One watches the list's descriptor. The other, while that
+    pays, looks out for messages when the hub has nothing else to do and would
+    go to sleep.
     """
 
-    __slots__ = ("__weakref__", "_holds", "_hub", "_watcher", "native")
+    __slots__ = ("__weakref__", "_holds", "_hub", "_looks_out", "_lookout", "_watcher", "native")
 
     def __init__(self, hub: Any) -> None:
         self.native = Wake()
         self._hub: Callable[[], Any] = weakref.ref(hub)
         self._holds = 0
+        self._looks_out = False
         self._watcher: Any = None
+        self._lookout: Any = None
 
     def hold(self) -> None:
         """Watch for messages. Hub's thread only."""
         self._holds += 1
         if self._holds == 1:
-            hub = self._hub()
-            watcher = hub.loop.io(self.native.fileno(), _READ)
-            watcher.start(self._drain)
-            self._watcher = watcher
+            if self._watcher is None:
+                loop = self._hub().loop
+                self._watcher = loop.io(self.native.fileno(), _READ)
+                self._lookout = loop.idle(ref=False, priority=loop.MINPRI)
+            self._watcher.start(self._drain)
+        self.look_out()
 
     def release(self) -> None:
         """Take back one :meth:`hold`. Hub's thread only."""
         self._holds -= 1
         if self._holds == 0:
-            self.close()
+            if _gevent.can_stand_by(self._watcher):
+                self._watcher.stop()
+                self._stop_looking_out()
+            else:
+                self.close()
 
     def close(self) -> None:
-        """Take the watcher out of the loop."""
-        watcher, self._watcher = self._watcher, None
-        if watcher is not None:
-            watcher.stop()
-            watcher.close()
+        """Take the watchers out of the loop, and give them up."""
+        watchers = self._watcher, self._lookout
+        self._watcher = self._lookout = None
+        self._looks_out = False
+        for watcher in watchers:
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+
+    def look_out(self) -> None:
+        """Look out for messages, if that pays, as soon as the hub is idle.
+
+        Hub's thread only, between hold and release.
+        """
+        if not self._looks_out and self.native.look_out_pays():
+            self._looks_out = True
+            self._lookout.start(self._on_idle)
+
+    def _stop_looking_out(self) -> None:
+        if self._looks_out:
+            self._looks_out = False
+            self._lookout.stop()
+
+    def _on_idle(self) -> None:
+        hub = self._hub()
+        if _gevent.has_callbacks(hub.loop):
+            return  # Somebody is about to run; the hub will not sleep.
+        messages = self.native.look_out()
+        if messages:
+            self._deliver(messages)
+        else:
+            self._stop_looking_out()
 
     def _drain(self) -> None:
+        self._deliver(self.native.drain())
+
+    def _deliver(self, messages: list[Any]) -> None:
         # Every message is delivered, whatever the ones before it raise. An
         # error of the system's kind switches to the main greenlet in between;
         # the rest is delivered when the hub runs again.
-        for target, result, value, error in self.native.drain():
+        for target, result, value, error in messages:
             try:
                 target.deliver(result, value, error)
             except BaseException:  # noqa: BLE001 - the hub decides what to do with it
@@ -127,6 +168,8 @@ class Account:
         """Count a task, or a map that has come to work."""
         if self.outstanding == 0:
             self.wake.hold()
+        else:
+            self.wake.look_out()
         self.outstanding += 1
 
     def end(self) -> None:

@@ -193,10 +193,9 @@ class _WorkerGreenlet(greenlet):
 
     def run(self) -> None:
         """Pull jobs until the pool lets the worker go."""
-        place = Worker(self._core, self._idle_task_timeout)
+        place = Worker(self._core, self._account.wake.native, self._idle_task_timeout)
         next_job = place.next
         finish = place.finish
-        wake = self._account.wake.native
         run_task = self._run_task
         registered = True
         go_on = True
@@ -214,7 +213,7 @@ class _WorkerGreenlet(greenlet):
                 if type(job) is tuple:
                     message, go_on = run_task(*job)
                     job = None
-                    finish(wake, message)
+                    finish(message)
                     message = None
                 else:
                     go_on = self._run_batch(job)

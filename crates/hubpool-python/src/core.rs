@@ -93,6 +93,7 @@ impl Core {
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Worker {
     core: Py<Core>,
+    wake: Py<Wake>,
     place: hubpool::Worker,
     idle: Option<Duration>,
     desk: Mutex<Desk>,
@@ -102,17 +103,18 @@ pub struct Worker {
 struct Desk {
     /// When the interpreter was last detached.
     attached_since: Instant,
-    /// The last task's message and the hub that it is for.
-    outgoing: Option<(Py<Wake>, Py<PyAny>)>,
+    /// The last task's message.
+    outgoing: Option<Py<PyAny>>,
 }
 
 #[pymethods]
 impl Worker {
     /// `idle_task_timeout` is in seconds; a negative one means never.
     #[new]
-    fn new(core: Py<Core>, idle_task_timeout: f64) -> Self {
+    fn new(core: Py<Core>, wake: Py<Wake>, idle_task_timeout: f64) -> Self {
         Self {
             core,
+            wake,
             place: hubpool::Worker::new(),
             idle: Duration::try_from_secs_f64(idle_task_timeout).ok(),
             desk: Mutex::new(Desk {
@@ -124,17 +126,17 @@ impl Worker {
 
     /// Ends a task: counts it, and keeps `message` for the hub. The next call
     /// of `next` sends it.
-    fn finish(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
+    fn finish(&self, message: Py<PyAny>) -> PyResult<()> {
         self.core.get().pool.finish(1);
-        self.desk.lock().map_err(poisoned)?.outgoing = Some((wake, message));
+        self.desk.lock().map_err(poisoned)?.outgoing = Some(message);
         Ok(())
     }
 
     /// Sends the message that `finish` left: for a worker that takes no more jobs.
     fn flush(&self) -> PyResult<()> {
         let outgoing = self.desk.lock().map_err(poisoned)?.outgoing.take();
-        if let Some((wake, message)) = outgoing {
-            wake.get().post(message);
+        if let Some(message) = outgoing {
+            self.wake.get().post(message);
         }
         Ok(())
     }
@@ -146,6 +148,7 @@ impl Worker {
     /// been let go, so that the hub does not wake up only to wait for it.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let pool = &self.core.get().pool;
+        let wake = self.wake.get();
         let (outgoing, since) = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             (desk.outgoing.take(), desk.attached_since)
@@ -153,18 +156,16 @@ impl Worker {
         if since.elapsed() < ATTACHED_TIME
             && let Some(job) = pool.try_next()
         {
-            if let Some((wake, message)) = outgoing {
-                wake.get().post(message);
+            if let Some(message) = outgoing {
+                wake.post(message);
             }
             return Ok(Some(job));
         }
-        let (wake, message) = outgoing.unzip();
-        let hub = wake.as_ref().map(Py::get);
         let next = py.detach(|| {
-            if let (Some(hub), Some(message)) = (hub, message) {
-                hub.post(message);
+            if let Some(message) = outgoing {
+                wake.post(message);
             }
-            pool.next(&self.place, self.idle)
+            pool.next_when(&self.place, self.idle, || wake.looking())
         });
         self.desk.lock().map_err(poisoned)?.attached_since = Instant::now();
         Ok(match next {

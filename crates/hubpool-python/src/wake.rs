@@ -43,12 +43,31 @@ impl Wake {
         }
     }
 
-    /// Takes all messages, oldest first. The hub's thread calls it.
+    /// Answers a wake-up: takes all messages, oldest first. For the hub's thread.
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut buffer = [0_u8; 8];
         // The descriptor is emptied first: a message that comes now rings anew.
         let _ = rustix::io::read(self.reader.as_fd(), &mut buffer);
         PyList::new(py, self.outbox.drain())
+    }
+
+    /// Whether it is worth the hub's time to look out before it sleeps.
+    fn look_out_pays(&self) -> bool {
+        self.outbox.look_out_pays()
+    }
+
+    /// Watches for messages for some microseconds, with the interpreter let
+    /// go, and takes what there is. For the hub's thread, with nothing else to do.
+    fn look_out<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let messages = py.detach(|| self.outbox.look_out());
+        PyList::new(py, messages)
+    }
+}
+
+impl Wake {
+    /// Whether the hub's thread has let the interpreter go to look out.
+    pub fn looking(&self) -> bool {
+        self.outbox.looking()
     }
 }
 

@@ -3,7 +3,10 @@
 //!
 //! It is not a channel: there is one reader, the hub, and it never blocks.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::sleep::Search;
 
 /// Messages for one hub, pushed by any thread and drained by the hub's.
 ///
@@ -11,15 +14,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub struct Outbox<M> {
     inner: Mutex<Inner<M>>,
+    /// Whether there are messages. Written under the lock; a hub that looks out
+    /// reads it without.
+    filled: AtomicBool,
+    /// Whether the hub looks out. Written by the hub under the lock; workers
+    /// read it without.
+    looking: AtomicBool,
+    search: Search,
 }
 
 #[derive(Debug)]
 struct Inner<M> {
     /// Undelivered messages, oldest first. Pushed by workers, taken by the hub.
     messages: Vec<M>,
-    /// Whether the hub has been told since its last drain. Set by the first
-    /// push after a drain, cleared by the drain, both under the lock, so that
-    /// a message can not fall between the two.
+    /// Whether the hub has been woken and has not answered with a drain. Set by
+    /// a push, unless the hub looks out; cleared by the drain; both under the
+    /// lock, so that a message can not fall between the two.
     rung: bool,
 }
 
@@ -32,23 +42,69 @@ impl<M> Outbox<M> {
                 messages: Vec::new(),
                 rung: false,
             }),
+            filled: AtomicBool::new(false),
+            looking: AtomicBool::new(false),
+            search: Search::new(),
         }
     }
 
     /// Adds a message. `true` means that the caller must now wake the hub;
-    /// `false`, that a wake-up which has not been answered yet covers it.
+    /// `false`, that the hub looks out, or that a wake-up which has not been
+    /// answered yet covers it.
     #[must_use = "the hub must be woken when this is true"]
     pub fn push(&self, message: M) -> bool {
         let mut inner = self.lock();
         inner.messages.push(message);
-        !std::mem::replace(&mut inner.rung, true)
+        self.filled.store(true, Ordering::Release);
+        !self.looking() && !std::mem::replace(&mut inner.rung, true)
     }
 
     /// Takes all messages, oldest first; the next push asks for a wake-up again.
+    ///
+    /// This answers a wake-up: what woke the hub must have been reset before,
+    /// so that a wake-up which comes meanwhile is not reset with it.
     #[must_use]
     pub fn drain(&self) -> Vec<M> {
         let mut inner = self.lock();
         inner.rung = false;
+        self.take(&mut inner)
+    }
+
+    /// Whether it is worth the hub's time to look out before it sleeps.
+    pub fn look_out_pays(&self) -> bool {
+        self.search.pays()
+    }
+
+    /// Watches for messages for a short time, as a worker searches for a job,
+    /// and takes what there is. The next push asks for a wake-up, unless one
+    /// has not been answered yet.
+    ///
+    /// For the hub's thread alone, when it has nothing else to do: it must
+    /// hold nothing that a worker needs to get to its result.
+    #[must_use]
+    pub fn look_out(&self) -> Vec<M> {
+        {
+            let mut inner = self.lock();
+            if !inner.messages.is_empty() {
+                return self.take(&mut inner);
+            }
+            self.looking.store(true, Ordering::Release);
+        }
+        self.search.run(|| self.filled.load(Ordering::Acquire));
+        // From here on a push rings, or has left its message already.
+        let mut inner = self.lock();
+        self.looking.store(false, Ordering::Release);
+        self.take(&mut inner)
+    }
+
+    /// Whether the hub looks out now. Another thread learns nothing from it but
+    /// that the hub's thread had nothing to do a moment ago.
+    pub fn looking(&self) -> bool {
+        self.looking.load(Ordering::Acquire)
+    }
+
+    fn take(&self, inner: &mut Inner<M>) -> Vec<M> {
+        self.filled.store(false, Ordering::Relaxed);
         std::mem::take(&mut inner.messages)
     }
 

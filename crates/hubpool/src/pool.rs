@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::sleep::{Search, Worker};
+use crate::sleep::{Search, Worker, watch};
+
+/// How long a worker that has found a job waits for its submitter to let go.
+const HOLD_TIME: Duration = Duration::from_micros(15);
 
 /// A bounded set of workers that pull jobs of type `J` from one queue.
 #[derive(Debug)]
@@ -167,6 +170,21 @@ impl<J> Pool<J> {
     /// Call it on the thread that made `worker`, and from no other. With
     /// `idle`, a worker that gets no job for that long ends.
     pub fn next(&self, worker: &Worker, idle: Option<Duration>) -> Next<J> {
+        self.next_when(worker, idle, || true)
+    }
+
+    /// Does as [`next`](Self::next), for jobs that need something which their
+    /// submitter holds, such as an interpreter's lock.
+    ///
+    /// A worker that sees a job come while it is SEARCHING takes it as soon as
+    /// `ready` says that the submitter has let go, or a few microseconds later:
+    /// that is less than a sleep on the lock would cost.
+    pub fn next_when(
+        &self,
+        worker: &Worker,
+        idle: Option<Duration>,
+        ready: impl Fn() -> bool,
+    ) -> Next<J> {
         let deadline = idle.map(|idle| Instant::now() + idle);
         let mut may_search = true;
         let mut state = self.lock();
@@ -191,7 +209,10 @@ impl<J> Pool<J> {
                 may_search = false;
                 state.searching = true;
                 drop(state);
-                self.search.run(&self.queued);
+                self.search.run(|| self.queued() > 0);
+                if self.queued() > 0 {
+                    watch(HOLD_TIME, &ready);
+                }
                 state = self.lock();
                 state.searching = false;
                 continue;

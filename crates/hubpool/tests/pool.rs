@@ -115,6 +115,35 @@ fn an_outbox_asks_for_one_wake_up_per_drain() {
     assert_eq!(outbox.drain(), [1, 2]);
     assert!(outbox.drain().is_empty());
     assert!(outbox.push(3));
+    // A look-out answers no wake-up.
+    assert_eq!(outbox.look_out(), [3]);
+    assert!(!outbox.push(4));
+}
+
+#[test]
+fn a_hub_that_sleeps_only_after_a_vain_look_out_misses_no_message() {
+    let outbox = Arc::new(Outbox::new());
+    let (hub, pusher) = (thread::current(), Arc::clone(&outbox));
+    let thread = thread::spawn(move || {
+        for number in 0..20_000 {
+            if pusher.push(number) {
+                hub.unpark();
+            }
+        }
+    });
+    let mut seen = Vec::new();
+    while seen.len() < 20_000 {
+        let mut messages = outbox.look_out();
+        if messages.is_empty() {
+            // A lost wake-up would leave the hub here for ever.
+            thread::park();
+            messages = outbox.drain();
+        }
+        seen.extend(messages);
+    }
+    thread.join().unwrap();
+    assert!(seen.into_iter().eq(0..20_000));
+    assert!(!outbox.looking());
 }
 
 #[derive(Clone, Debug)]

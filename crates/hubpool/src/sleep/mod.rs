@@ -6,7 +6,7 @@
 //! learns whether it pays.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -86,10 +86,11 @@ impl Default for Worker {
     }
 }
 
-/// The search before the park, which stops where it does not win.
+/// A short watch for something that another thread is about to do, instead of
+/// a sleep. It learns whether it wins, and stops where it does not.
 #[derive(Debug)]
 pub(crate) struct Search {
-    /// Grows with each search that found a job, shrinks with each that did not.
+    /// Grows with each search that found something, shrinks with each that did not.
     trust: AtomicU32,
     /// Counts the searches that were not made for lack of trust.
     skipped: AtomicU32,
@@ -112,25 +113,30 @@ impl Search {
                 .is_multiple_of(PROBE_EVERY)
     }
 
-    /// Watches `queued` for a short time and gives the core away meanwhile:
-    /// on a shared core the job that is waited for needs it.
-    pub(crate) fn run(&self, queued: &AtomicUsize) {
-        let start = Instant::now();
-        let found = loop {
-            if queued.load(Ordering::Acquire) > 0 {
-                break true;
-            }
-            if start.elapsed() > SEARCH_TIME {
-                break false;
-            }
-            thread::yield_now();
-        };
+    /// Watches until `found` or until a search can no longer win, and learns
+    /// from the outcome.
+    pub(crate) fn run(&self, found: impl Fn() -> bool) {
         let trust = self.trust.load(Ordering::Relaxed);
-        let trust = if found {
+        let trust = if watch(SEARCH_TIME, found) {
             (trust + 1).min(MOST_TRUST)
         } else {
             trust.saturating_sub(1)
         };
         self.trust.store(trust, Ordering::Relaxed);
+    }
+}
+
+/// Waits for `found`, at most for `time`. It gives the core away meanwhile: on
+/// a shared core, who is waited for needs it.
+pub(crate) fn watch(time: Duration, found: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    loop {
+        if found() {
+            return true;
+        }
+        if start.elapsed() > time {
+            return false;
+        }
+        thread::yield_now();
     }
 }
