@@ -31,7 +31,7 @@ class HubWake:
     go to sleep.
     """
 
-    __slots__ = ("__weakref__", "_holds", "_hub", "_looks_out", "_lookout", "_watcher", "native")
+    __slots__ = ("__weakref__", "_holds", "_hub", "_lookout", "_looks_out", "_watcher", "native")
 
     def __init__(self, hub: Any) -> None:
         self.native = Wake()
