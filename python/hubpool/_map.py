@@ -81,12 +81,8 @@ class _Feed:
             self._pool._maps.discard(self)
             self._account.end()
 
-    def feed(self, iterables: tuple[Iterable[Any], ...]) -> None:
-        """Advance the iterables to their end, a bounded way ahead of the workers."""
-        inert = all(type(iterable) in _INERT for iterable in iterables)
-        source: Iterator[Any] = (
-            iter(iterables[0]) if len(iterables) == 1 else zip(*iterables, strict=False)
-        )
+    def feed(self, source: Iterator[Any], inert: bool) -> None:
+        """Advance the source to its end, a bounded way ahead of the workers."""
         if inert:
             while chunk := list(islice(source, _CHUNK)):
                 pending = self.batch.feed_all(chunk)
@@ -151,11 +147,19 @@ class _Post:
             feed.told()
 
 
+def _source(iterables: tuple[Iterable[Any], ...]) -> tuple[Iterator[Any], bool]:
+    """Return the iterator over a map's items, and whether it runs code of nobody's."""
+    inert = all(type(iterable) in _INERT for iterable in iterables)
+    if len(iterables) == 1:
+        return iter(iterables[0]), inert
+    return zip(*iterables, strict=False), inert
+
+
 def run_map(pool: ThreadPool, func: Callable[[Any], Any], iterable: Iterable[Any]) -> list[Any]:
     """Do what ``map`` promises, in the current greenlet."""
     feed = _Feed(pool, func, zipped=False, ordered=True, limit=None)
     try:
-        feed.feed((iterable,))
+        feed.feed(*_source((iterable,)))
     finally:
         feed.exhaust()
     results = feed.take_whole()
@@ -175,7 +179,7 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
         self, pool: ThreadPool, func: Any, iterables: tuple[Iterable[Any], ...], limit: int | None
     ) -> None:
         Greenlet.__init__(self)
-        self._iterables: Any = iterables
+        self._source: Any = _source(iterables)
         self._everything = not limit
         self._error: BaseException | None = None
         self._ready: Iterator[Any] = iter(())
@@ -183,12 +187,12 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
 
     def _run(self) -> None:
         try:
-            self._feed.feed(self._iterables)
+            self._feed.feed(*self._source)
         except BaseException as error:
             self._error = error
             raise
         finally:
-            self._iterables = None
+            self._source = None
             self._feed.exhaust()
 
     def __iter__(self) -> IMapUnordered:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import os
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _T = TypeVar("_T")
+
+#: More than any system has, and less than what a semaphore can count.
+_MOST_WORKERS = 2**30
 
 #: Every pool, for the hook that runs in a forked child.
 _pools: weakref.WeakSet[ThreadPool] = weakref.WeakSet()
@@ -58,8 +63,9 @@ class ThreadPool(GroupMappingMixin):
     ``len()`` is the number of unfinished tasks, items of running maps among
     them, so an instance without any is false.
 
-    Raises :exc:`TypeError` if ``maxsize`` is not an integer and
-    :exc:`ValueError` if it is negative.
+    Raises :exc:`TypeError` if ``maxsize`` is not an integer,
+    :exc:`ValueError` if it is negative, the same for an ``idle_task_timeout``
+    that is no number, and :exc:`AttributeError` if the hub has been destroyed.
 
     >>> pool = ThreadPool(2)
     >>> pool.spawn(pow, 2, 10).get()
@@ -91,7 +97,11 @@ class ThreadPool(GroupMappingMixin):
 
     def __init__(self, maxsize: int, hub: Any = None, idle_task_timeout: float = -1) -> None:
         _check_maxsize(maxsize)
+        if math.isnan(idle_task_timeout):
+            raise ValueError("idle_task_timeout must be seconds, or -1 for never: nan")
         self.hub = get_hub() if hub is None else hub
+        if self.hub.loop is None:
+            raise AttributeError("the hub has been destroyed; make the pool in a thread's live hub")
         self._idle_task_timeout = idle_task_timeout
         # Names that programs look for; nothing here needs them.
         self.manager = None
@@ -142,8 +152,8 @@ class ThreadPool(GroupMappingMixin):
         _check_maxsize(maxsize)
         slots = self._available_worker_threads_greenlet_sem
         more = maxsize - self._maxsize
-        self._maxsize = maxsize
         self._core.set_maxsize(maxsize)
+        self._maxsize = maxsize
         for running in tuple(self._maps):
             running.share()
         self.adjust()
@@ -160,6 +170,7 @@ class ThreadPool(GroupMappingMixin):
 
     @size.setter
     def size(self, size: int) -> None:
+        size = operator.index(size)
         if size < 0:
             raise ValueError(f"Size of the pool cannot be negative: {size!r}")
         if size > self._maxsize:
@@ -209,8 +220,7 @@ class ThreadPool(GroupMappingMixin):
         if self.hub is not get_hub():
             raise InvalidThreadUseError(
                 "a ThreadPool can only be used from the thread that runs its hub; "
-                "make a pool in this thread, or use apply(), which runs the function here",
-                self.hub,
+                "make a pool in this thread, or use apply(), which runs the function here"
             )
 
     def spawn(  # type: ignore[override]
@@ -270,7 +280,8 @@ class ThreadPool(GroupMappingMixin):
         many results are under way or await the reader. Reading waits
         cooperatively, and raises what the function raised for that item.
 
-        :raises TypeError: if *func* cannot be called, or a keyword is unknown.
+        :raises TypeError: if *func* cannot be called, one of the iterables is none, or
+            a keyword is unknown.
         :raises ValueError: if *maxsize* is negative.
         """
         return self._imap(IMap, super().imap, func, iterables, maxsize)
@@ -329,6 +340,8 @@ def _check_maxsize(maxsize: Any) -> None:
         raise TypeError(f"maxsize must be integer: {maxsize!r}")
     if maxsize < 0:
         raise ValueError(f"maxsize must not be negative: {maxsize!r}")
+    if maxsize > _MOST_WORKERS:
+        raise OverflowError(f"maxsize must not be above {_MOST_WORKERS}: {maxsize!r}")
 
 
 def _after_fork_in_child() -> None:

@@ -185,7 +185,8 @@ impl<J> Pool<J> {
         idle: Option<Duration>,
         ready: impl Fn() -> bool,
     ) -> Next<J> {
-        let deadline = idle.map(|idle| Instant::now() + idle);
+        // A time too far away to be written down is never.
+        let deadline = idle.and_then(|idle| Instant::now().checked_add(idle));
         let mut may_search = true;
         let mut state = self.lock();
         loop {
