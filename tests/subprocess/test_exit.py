@@ -1,0 +1,84 @@
+"""A process ends at once, whatever its workers are about."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+LOOPS = ["libev-cext", "libuv-cffi"]
+#: 50 of 50 on each of the two loops.
+TIMES = 50
+START = """
+import threading, time, gevent, hubpool
+pool = hubpool.ThreadPool(4)
+begun = threading.Event()
+def block():
+    begun.set()
+    time.sleep(1000)
+def endless():
+    begun.set()
+    while True:
+        pass
+"""
+#: What the main greenlet has done when the program reaches its end.
+SITUATIONS = {
+    "no worker was ever made": "",
+    "idle workers": "pool.size = 4; pool.apply(abs, (-1,))",
+    "workers blocked in a system call": "pool.spawn(block); begun.wait()",
+    "a worker blocked on a lock": """
+lock = threading.Lock()
+lock.acquire()
+pool.spawn(lambda: (begun.set(), lock.acquire()))
+begun.wait()
+""",
+    "a worker that runs Python": "pool.spawn(endless); begun.wait()",
+    "a full queue": """
+pool.maxsize = 2
+results = [pool.spawn(block) for _ in range(3)]
+begun.wait()
+""",
+    "a map half way": """
+results = pool.imap(lambda number: number, iter(int, 1))
+for _ in range(100):
+    next(results)
+""",
+    "a map whose items block": """
+results = pool.imap_unordered(lambda _: block(), range(1000))
+gevent.sleep(0)
+begun.wait()
+""",
+    "workers that wake up as the interpreter ends": """
+results = [pool.spawn(time.sleep, 0.0001 * number) for number in range(4)]
+""",
+    "an exit from a greenlet": "pool.spawn(block); begun.wait(); raise SystemExit(0)",
+}
+
+
+def _end(program: str, loop: str) -> tuple[int | str, str]:
+    """Run a program; return its status and what it wrote to stderr."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", START + program],
+            env={**os.environ, "GEVENT_LOOP": loop},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "hung", ""
+    return done.returncode, done.stderr
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_process_ends_at_once_with_nothing_to_say(situation: str, loop: str) -> None:
+    with ThreadPoolExecutor(4) as runners:
+        ends = list(runners.map(lambda _: _end(SITUATIONS[situation], loop), range(TIMES)))
+    assert [end for end in ends if end != (0, "")] == []
