@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-#: More than any system has, and less than what a semaphore can count.
+#: More than any system has; a semaphore counts in 32 bits.
 _MOST_WORKERS = 2**30
 
 #: Every pool, for the hook that runs in a forked child.
@@ -332,7 +332,8 @@ class ThreadPool(GroupMappingMixin):
         for worker in self._worker_greenlets:
             worker.__dict__.clear()
         self._start_anew()
-        _gevent.resize_semaphore(slots, 2**31)
+        # Nobody waits there for long again: each greenlet that does looks once more.
+        _gevent.resize_semaphore(slots, _MOST_WORKERS - slots.counter)
 
 
 def _check_maxsize(maxsize: Any) -> None:
