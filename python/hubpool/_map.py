@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.event import Event
 from gevent.greenlet import Greenlet
+from greenlet import GreenletExit
 
 from hubpool._native import Batch
 from hubpool._worker import Failure
@@ -99,8 +100,8 @@ class _Feed:
                 start = time.monotonic()
                 self._await_room(window // 2)
                 # Items that go fast are worth reading further ahead.
-                if window < _WIDEST_WINDOW and time.monotonic() - start < 0.001:
-                    window *= 2
+                if time.monotonic() - start < 0.001:
+                    window = min(2 * window, max(window, _WIDEST_WINDOW))
 
     def _await_room(self, low: int) -> None:
         self._room.clear()
@@ -111,6 +112,11 @@ class _Feed:
     def exhaust(self) -> None:
         """Say that all items have been fed."""
         if self.batch.exhaust():
+            self._there.set()
+
+    def withdraw(self) -> None:
+        """Take back the items that no worker has begun; none will follow."""
+        if self.batch.cancel():
             self._there.set()
 
     def take(self, everything: bool) -> list[Any]:
@@ -174,6 +180,7 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
     """An iterator over a map's results as they come, and the greenlet that feeds it."""
 
     _ordered = False
+    _feed: _Feed | None = None
 
     def __init__(
         self, pool: ThreadPool, func: Any, iterables: tuple[Iterable[Any], ...], limit: int | None
@@ -185,15 +192,22 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
         self._ready: Iterator[Any] = iter(())
         self._feed = _Feed(pool, func, len(iterables) != 1, self._ordered, limit or None)
 
+    def __del__(self) -> None:
+        if self._feed is not None:
+            self._feed.withdraw()
+
     def _run(self) -> None:
+        feed: Any = self._feed
         try:
-            self._feed.feed(*self._source)
+            feed.feed(*self._source)
         except BaseException as error:
             self._error = error
+            if isinstance(error, GreenletExit):
+                feed.withdraw()
             raise
         finally:
             self._source = None
-            self._feed.exhaust()
+            feed.exhaust()
 
     def __iter__(self) -> IMapUnordered:
         return self
@@ -203,7 +217,8 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
             if type(value) is Failure:
                 value.reraise()
             return value
-        results = self._feed.take(self._everything)
+        feed: Any = self._feed
+        results = feed.take(self._everything)
         if not results:
             error, self._error = self._error, None
             if error is not None:

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 import gevent
 import pytest
 from gevent.exceptions import InvalidThreadUseError
 
 import hubpool
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def pool() -> Iterator[hubpool.ThreadPool]:
-    pool = hubpool.ThreadPool(2)
-    yield pool
-    pool.kill()
-    assert pool.size == 0
 
 
 def test_spawn_returns_the_value(pool: hubpool.ThreadPool) -> None:

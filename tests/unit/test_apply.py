@@ -1,0 +1,179 @@
+"""apply, and what is made of it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import pytest
+from gates import fail, settle
+from gevent import Greenlet
+
+if TYPE_CHECKING:
+    from conftest import MakePool
+    from gates import Gate, Reported
+
+    import hubpool
+
+
+def test_apply_passes_arguments_and_keywords(pool: hubpool.ThreadPool) -> None:
+    assert pool.apply(int, ("11",), {"base": 2}) == 3
+    assert pool.apply(dict) == {}
+
+
+def test_apply_runs_in_another_thread(pool: hubpool.ThreadPool) -> None:
+    assert pool.apply(threading.get_ident) != threading.get_ident()
+
+
+@pytest.mark.parametrize("maxsize", [1, 2])
+def test_apply_inside_a_worker_runs_in_that_worker(make_pool: MakePool, maxsize: int) -> None:
+    pool = make_pool(maxsize)
+
+    def nested() -> tuple[int, int, int]:
+        return threading.get_ident(), pool.apply(threading.get_ident), len(pool)
+
+    outer, inner, unfinished = pool.apply(nested)
+    assert outer == inner != threading.get_ident()
+    assert unfinished == 1
+
+
+def test_apply_inside_a_worker_of_another_pool_runs_at_once(
+    make_pool: MakePool, gate: Gate
+) -> None:
+    full, other = make_pool(1), make_pool(1)
+    held = [full.spawn(gate), full.spawn(gate)]
+    outer, inner = other.apply(lambda: (threading.get_ident(), full.apply(threading.get_ident)))
+    assert outer == inner
+    gate.open()
+    assert [result.get() for result in held] == [None, None]
+
+
+def test_apply_inside_a_map_runs_at_once(pool: hubpool.ThreadPool) -> None:
+    def nested(_: int) -> bool:
+        return bool(pool.apply(threading.get_ident) == threading.get_ident())
+
+    assert pool.map(nested, range(50)) == [True] * 50
+
+
+def test_apply_inside_a_worker_raises_what_the_function_raises(pool: hubpool.ThreadPool) -> None:
+    def nested() -> str:
+        try:
+            pool.apply(fail)
+        except ZeroDivisionError as error:
+            return str(error)
+        return "nothing"
+
+    assert pool.apply(nested) == "on purpose"
+
+
+def test_apply_raises_the_very_exception(pool: hubpool.ThreadPool, errors: list[Reported]) -> None:
+    error = LookupError("this one")
+
+    def raise_it() -> None:
+        raise error
+
+    with pytest.raises(LookupError) as caught:
+        pool.apply(raise_it)
+    assert caught.value is error
+    assert [reported.value for reported in errors] == [error]
+
+
+def test_apply_cb_calls_back_in_the_calling_greenlet_before_it_returns(
+    pool: hubpool.ThreadPool,
+) -> None:
+    calls: list[tuple[Any, Any]] = []
+
+    def call_back(value: int) -> None:
+        calls.append((value, gevent.getcurrent()))
+
+    assert pool.apply_cb(pow, (2, 5), None, call_back) == 32
+    assert calls == [(32, gevent.getcurrent())]
+
+
+def test_apply_cb_does_without_a_callback(pool: hubpool.ThreadPool) -> None:
+    assert pool.apply_cb(int, ("7",)) == 7
+
+
+@pytest.mark.usefixtures("errors")
+def test_apply_cb_does_not_call_back_after_an_error(pool: hubpool.ThreadPool) -> None:
+    calls: list[Any] = []
+    with pytest.raises(ZeroDivisionError):
+        pool.apply_cb(fail, callback=calls.append)
+    settle()
+    assert calls == []
+
+
+def test_apply_cb_raises_what_the_callback_raises(pool: hubpool.ThreadPool) -> None:
+    with pytest.raises(ZeroDivisionError):
+        pool.apply_cb(abs, (-1,), callback=fail)
+    assert len(pool) == 0
+
+
+def test_apply_async_returns_a_new_greenlet_that_has_not_begun(pool: hubpool.ThreadPool) -> None:
+    first = pool.apply_async(pow, (2, 3))
+    second = pool.apply_async(int, ("11",), {"base": 2})
+    assert type(first) is type(second) is Greenlet
+    assert first is not second
+    assert len(pool) == pool.size == 0
+    assert (first.get(), second.get()) == (8, 3)
+
+
+def test_map_async_returns_a_new_greenlet_that_has_not_begun(pool: hubpool.ThreadPool) -> None:
+    first = pool.map_async(abs, [-1, -2])
+    second = pool.map_async(abs, iter([-3]))
+    assert type(first) is type(second) is Greenlet
+    assert first is not second
+    assert len(pool) == pool.size == 0
+    assert (first.get(), second.get()) == ([1, 2], [3])
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "expected"),
+    [("apply_async", (abs, (-1,)), 1), ("map_async", (abs, [-1, -2]), [1, 2])],
+)
+def test_the_async_methods_never_wait_on_a_full_pool(
+    make_pool: MakePool, gate: Gate, method: str, arguments: Any, expected: Any
+) -> None:
+    pool = make_pool(1)
+    held = [pool.spawn(gate), pool.spawn(gate)]
+    switched: list[bool] = []
+    gevent.spawn(switched.append, True)
+    greenlet = getattr(pool, method)(*arguments)
+    assert switched == []
+    settle()
+    assert switched == [True]
+    assert not greenlet.ready()
+    gate.open()
+    assert greenlet.get() == expected
+    assert all(result.ready() for result in held)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "expected"),
+    [("apply_async", (abs, (-1,), None), 1), ("map_async", (abs, [-1, -2]), [1, 2])],
+)
+def test_the_async_methods_call_back_with_the_value(
+    pool: hubpool.ThreadPool, method: str, arguments: Any, expected: Any
+) -> None:
+    calls: list[Any] = []
+    greenlet = getattr(pool, method)(*arguments, callback=calls.append)
+    assert calls == []
+    assert greenlet.get() == expected
+    assert calls == [expected]
+
+
+@pytest.mark.usefixtures("errors")
+@pytest.mark.parametrize(
+    ("method", "arguments"), [("apply_async", (fail, (), None)), ("map_async", (fail, [1]))]
+)
+def test_the_async_methods_do_not_call_back_after_an_error(
+    pool: hubpool.ThreadPool, method: str, arguments: Any
+) -> None:
+    calls: list[Any] = []
+    greenlet = getattr(pool, method)(*arguments, callback=calls.append)
+    with pytest.raises(ZeroDivisionError):
+        greenlet.get()
+    settle()
+    assert calls == []
+    assert not greenlet.successful()
