@@ -17,13 +17,14 @@ _USAGE = "usage: python -m hubpool [-m module | program.py] [args...]"
 def main() -> None:
     """Patch gevent, then run what the command line names as ``__main__``."""
     arguments = sys.argv[1:]
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_USAGE, file=sys.stdout if arguments else sys.stderr)
-        raise SystemExit(0 if arguments else 2)
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(_USAGE)
+        return
+    if arguments in ([], ["-m"]):
+        print(_USAGE, file=sys.stderr)
+        raise SystemExit(2)
     patch()
     if arguments[0] == "-m":
-        if len(arguments) == 1:
-            raise SystemExit(2)
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:

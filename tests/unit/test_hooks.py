@@ -191,7 +191,7 @@ def test_a_subclass_is_called_after_a_task_that_fails(
     assert [call[0] for call in calls] == ["before", "after"]
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     pass
 
 
@@ -206,7 +206,7 @@ def _ran(argument: Any) -> Any:
 
 def _refuse(when: str, args: Any) -> None:
     if args and args[0] == f"bad {when}":
-        raise _Refused(when)
+        raise _RefusedError(when)
     if args and args[0] == f"worse {when}":
         raise _RefusedWholly(when)
 
@@ -230,8 +230,8 @@ class _RefusingPool(hubpool.ThreadPool):
 FAILURES = pytest.mark.parametrize(
     ("argument", "kind_of_error"),
     [
-        ("bad before", _Refused),
-        ("bad after", _Refused),
+        ("bad before", _RefusedError),
+        ("bad after", _RefusedError),
         ("worse before", _RefusedWholly),
         ("worse after", _RefusedWholly),
     ],

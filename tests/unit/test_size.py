@@ -8,10 +8,10 @@ import gevent
 import pytest
 from gates import Gate, settle, until
 
-import hubpool
-
 if TYPE_CHECKING:
     from conftest import MakePool
+
+    import hubpool
 
 
 def _busy(
