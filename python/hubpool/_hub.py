@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -132,10 +133,16 @@ def abandon_wake(hub: Any) -> None:
     """In a forked child, leave the hub's wake alone: the parent reads it.
 
     The watcher stays until the loop has been made anew, since taking it out
-    before could take it out of the parent's poll as well.
+    before could take it out of the parent's poll as well. Where nobody makes it
+    anew, it must not take the parent's wake-ups: it gets a descriptor that
+    nobody writes to.
     """
     wake = hub.__dict__.pop(_WAKE_ATTRIBUTE, None)
     if wake is not None:
+        # The writing end of the pipe stays open: a closed one would be readable.
+        quiet = os.eventfd(0) if hasattr(os, "eventfd") else os.pipe()[0]
+        os.dup2(quiet, wake.native.fileno(), inheritable=False)
+        os.close(quiet)
         _inherited.append(wake)
 
 

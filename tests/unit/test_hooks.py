@@ -173,7 +173,7 @@ def test_a_subclass_is_called_around_each_item(
     assert list(pool.imap(pow, [2, 3], [3, 2])) == [8, 9]
     assert sorted(pool.imap_unordered(abs, iter([-1, -2]), maxsize=1)) == [1, 2]
     pool.kill()
-    items = [(abs, (number,), {}) for number in range(-9, 0)]
+    items: list[tuple[Any, Any, Any]] = [(abs, (number,), {}) for number in range(-9, 0)]
     items += [(pow, (2, 3), {}), (pow, (3, 2), {}), (abs, (-1,), {}), (abs, (-2,), {})]
     for when in ("before", "after"):
         seen = [call[1:] for call in calls if call[0] == when]
