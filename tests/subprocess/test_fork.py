@@ -260,8 +260,17 @@ use(pool)
 }
 
 
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
-@pytest.mark.parametrize("way", WAYS)
+# libuv's loop does not notice a fork: a child that does not make it anew, as gevent
+# asks for, polls what its parent polls.
+@pytest.mark.parametrize(
+    ("way", "loop"),
+    [
+        (way, loop)
+        for way in WAYS
+        for loop in ("libev-cext", "libuv-cffi")
+        if (way, loop) != ("raw_os_fork", "libuv-cffi")
+    ],
+)
 @pytest.mark.parametrize("claim", PROGRAMS)
 def test_a_child(claim: str, way: str, loop: str) -> None:
     program = WAYS[way] + PRELUDE + SILENT + PROGRAMS[claim] + 'report("through")\n'
