@@ -26,10 +26,6 @@ fork = os.fork
 import gevent.os
 fork = gevent.os.fork
 """,
-    "raw_os_fork": """
-import os
-fork = os.fork
-""",
     "raw_os_fork_and_reinit": """
 import os
 import gevent
@@ -260,17 +256,8 @@ use(pool)
 }
 
 
-# libuv's loop does not notice a fork: a child that does not make it anew, as gevent
-# asks for, polls what its parent polls.
-@pytest.mark.parametrize(
-    ("way", "loop"),
-    [
-        (way, loop)
-        for way in WAYS
-        for loop in ("libev-cext", "libuv-cffi")
-        if (way, loop) != ("raw_os_fork", "libuv-cffi")
-    ],
-)
+@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("claim", PROGRAMS)
 def test_a_child(claim: str, way: str, loop: str) -> None:
     program = WAYS[way] + PRELUDE + SILENT + PROGRAMS[claim] + 'report("through")\n'
