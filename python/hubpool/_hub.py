@@ -141,6 +141,8 @@ def abandon_wake(hub: Any) -> None:
     if wake is not None:
         # The writing end of the pipe stays open: a closed one would be readable.
         quiet = os.eventfd(0) if hasattr(os, "eventfd") else os.pipe()[0]
+        # A wake-up that was on its way must find nothing to read, not wait for it.
+        os.set_blocking(quiet, False)
         os.dup2(quiet, wake.native.fileno(), inheritable=False)
         os.close(quiet)
         _inherited.append(wake)
