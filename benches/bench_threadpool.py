@@ -93,13 +93,8 @@ class Case:
 
 def cases() -> list[Case]:
     """List all cases."""
-    found = []
+    found = [Case("apply", 1, FEW, apply), Case("spawn, get", 1, FEW, spawn_wait)]
     for maxsize in (1, 5, 10):
-        if maxsize == 1:
-            found += [
-                Case("apply", maxsize, FEW, apply),
-                Case("spawn, get", maxsize, FEW, spawn_wait),
-            ]
         found.append(Case(f"{BURST:,} spawn, then get", maxsize, BURST, burst))
         for method in ("map", "imap", "imap_unordered"):
             for items in (FEW, MANY):
@@ -136,12 +131,6 @@ def measure(case: Case, rounds: int, least: float) -> Figure:
     return Figure(case, each(GeventPool), each(hubpool.ThreadPool), ratios)
 
 
-def both_free() -> str:
-    """Say what else the machine has to do."""
-    load = os.getloadavg()[0]
-    return f"load average {load:.2f} before the run"
-
-
 def main() -> int:
     """Run what the command line asks for; fail if a case is slower than on gevent's pool."""
     parser = argparse.ArgumentParser(description="Time hubpool's pool against gevent's.")
@@ -160,7 +149,8 @@ def main() -> int:
         version = sys.version.split()[0]
         table = Table(
             title=f"{cores} core{'s'[: cores - 1]}, CPython {version}, gevent "
-            f"{gevent.__version__}, {type(gevent.get_hub().loop).__module__}; {both_free()}",
+            f"{gevent.__version__}, {type(gevent.get_hub().loop).__module__}; "
+            f"load average {os.getloadavg()[0]:.2f} before the run",
             title_justify="left",
         )
         table.add_column("case")

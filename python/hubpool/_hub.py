@@ -32,13 +32,12 @@ class HubWake:
     go to sleep.
     """
 
-    __slots__ = ("__weakref__", "_holds", "_hub", "_lookout", "_looks_out", "_watcher", "native")
+    __slots__ = ("__weakref__", "_holds", "_hub", "_lookout", "_watcher", "native")
 
     def __init__(self, hub: Any) -> None:
         self.native = Wake()
         self._hub: Callable[[], Any] = weakref.ref(hub)
         self._holds = 0
-        self._looks_out = False
         self._watcher: Any = None
         self._lookout: Any = None
 
@@ -59,7 +58,7 @@ class HubWake:
         if self._holds == 0:
             if _gevent.can_stand_by(self._watcher):
                 self._watcher.stop()
-                self._stop_looking_out()
+                self._lookout.stop()
             else:
                 self.close()
 
@@ -67,7 +66,6 @@ class HubWake:
         """Take the watchers out of the loop, and give them up."""
         watchers = self._watcher, self._lookout
         self._watcher = self._lookout = None
-        self._looks_out = False
         for watcher in watchers:
             if watcher is not None:
                 watcher.stop()
@@ -78,14 +76,8 @@ class HubWake:
 
         Hub's thread only, between hold and release.
         """
-        if not self._looks_out and self.native.look_out_pays():
-            self._looks_out = True
+        if not self._lookout.active and self.native.look_out_pays():
             self._lookout.start(self._on_idle)
-
-    def _stop_looking_out(self) -> None:
-        if self._looks_out:
-            self._looks_out = False
-            self._lookout.stop()
 
     def _on_idle(self) -> None:
         hub = self._hub()
@@ -95,7 +87,7 @@ class HubWake:
         if messages:
             self._deliver(messages)
         else:
-            self._stop_looking_out()
+            self._lookout.stop()
 
     def _drain(self) -> None:
         self._deliver(self.native.drain())

@@ -154,7 +154,7 @@ class _Post:
 
 
 def _source(iterables: tuple[Iterable[Any], ...]) -> tuple[Iterator[Any], bool]:
-    """Return the iterator over a map's items, and whether it runs code of nobody's."""
+    """Return the iterator over a map's items, and whether it runs no code of the program's."""
     inert = all(type(iterable) in _INERT for iterable in iterables)
     if len(iterables) == 1:
         return iter(iterables[0]), inert
@@ -180,34 +180,32 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
     """An iterator over a map's results as they come, and the greenlet that feeds it."""
 
     _ordered = False
-    _feed: _Feed | None = None
 
     def __init__(
         self, pool: ThreadPool, func: Any, iterables: tuple[Iterable[Any], ...], limit: int | None
     ) -> None:
         Greenlet.__init__(self)
+        # It comes first: it is there even if the iterables are refused.
+        self._feed = _Feed(pool, func, len(iterables) != 1, self._ordered, limit or None)
         self._source: Any = _source(iterables)
         self._everything = not limit
         self._error: BaseException | None = None
         self._ready: Iterator[Any] = iter(())
-        self._feed = _Feed(pool, func, len(iterables) != 1, self._ordered, limit or None)
 
     def __del__(self) -> None:
-        if self._feed is not None:
-            self._feed.withdraw()
+        self._feed.withdraw()
 
     def _run(self) -> None:
-        feed: Any = self._feed
         try:
-            feed.feed(*self._source)
+            self._feed.feed(*self._source)
         except BaseException as error:
             self._error = error
             if isinstance(error, GreenletExit):
-                feed.withdraw()
+                self._feed.withdraw()
             raise
         finally:
             self._source = None
-            feed.exhaust()
+            self._feed.exhaust()
 
     def __iter__(self) -> IMapUnordered:
         return self
@@ -217,8 +215,7 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
             if type(value) is Failure:
                 value.reraise()
             return value
-        feed: Any = self._feed
-        results = feed.take(self._everything)
+        results = self._feed.take(self._everything)
         if not results:
             error, self._error = self._error, None
             if error is not None:
