@@ -228,6 +228,17 @@ def test_a_map_that_is_given_up_leaves_the_pool_empty(
 
 
 @IMAPS
+def test_a_map_that_is_dropped_leaves_the_pool_empty(pool: hubpool.ThreadPool, method: str) -> None:
+    results = getattr(pool, method)(abs, range(50), maxsize=2)
+    assert next(results) in (0, 1, 2)
+    pool.join()
+    assert len(pool) >= 50 - 1 - 2 - 1  # They wait for a reader.
+    del results
+    gc.collect()
+    assert len(pool) == 0
+
+
+@IMAPS
 def test_an_iterable_is_read_a_bounded_way_ahead_of_stuck_workers(
     pool: hubpool.ThreadPool, gate: Gate, method: str
 ) -> None:

@@ -17,14 +17,6 @@ METHODS = ["imap", "imap_unordered"]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_iterator_that_has_ended_stays_ended(pool: hubpool.ThreadPool, method: str) -> None:
-    results = getattr(pool, method)(abs, [-1, -2])
-    assert sorted(results) == [1, 2]
-    assert next(results, None) is None
-    assert next(results, None) is None
-
-
-@pytest.mark.parametrize("method", METHODS)
 def test_the_error_of_an_iterable_comes_after_the_results(
     pool: hubpool.ThreadPool, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,16 +45,6 @@ def test_a_function_that_cannot_be_called_is_refused_at_once(pool: hubpool.Threa
         with pytest.raises(TypeError, match="func must be callable"):
             call()
         assert len(pool) == 0
-
-
-@pytest.mark.parametrize("iterables", [(5,), ([1], 5)])
-@pytest.mark.parametrize("method", METHODS)
-def test_what_cannot_be_iterated_is_refused_at_once(
-    pool: hubpool.ThreadPool, method: str, iterables: tuple[Any, ...]
-) -> None:
-    with pytest.raises(TypeError, match="iter"):
-        getattr(pool, method)(abs, *iterables)
-    assert len(pool) == 0
 
 
 @pytest.mark.parametrize("size", [1.5, "1", None])
@@ -109,28 +91,6 @@ def test_a_pool_whose_hub_is_gone_can_be_killed() -> None:
         pool.join()
         pool.kill()
     assert len(pool) == 0
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_reading_ahead_is_bounded(pool: hubpool.ThreadPool, method: str) -> None:
-    read = 0
-
-    def items() -> Iterator[int]:
-        nonlocal read
-        while True:
-            read += 1
-            yield read
-
-    gate = threading.Event()
-    results = getattr(pool, method)(lambda _: gate.wait(30), items())
-    gevent.sleep(0)
-    gevent.idle()
-    # Two run, and up to twice the first window of `maxsize` + 1 wait for them.
-    assert read <= 2 + 2 * 3
-    gate.set()
-    assert all(next(results) for _ in range(100))
-    assert read <= 100 + 1024 + 5
-    results.kill()
 
 
 def test_names_that_programs_look_for_are_there(pool: hubpool.ThreadPool) -> None:

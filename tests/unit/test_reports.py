@@ -262,9 +262,9 @@ def test_what_is_not_iterable_is_refused_by_the_call_itself(
     pool: hubpool.ThreadPool, method: str
 ) -> None:
     imap = getattr(pool, method)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="iter"):
         imap(abs, 5)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="iter"):
         imap(pow, [1], 5)
     assert len(pool) == 0
 
