@@ -39,8 +39,9 @@ test-python: build ## Run the Python package's own tests and its examples.
 	$(PY) -m pytest -q
 	$(PY) -m pytest -q --doctest-modules --pyargs hubpool
 
-compat: build ## Run gevent's own tests on hubpool.
+compat: build ## Run gevent's own tests, and CPython's of its executor, on hubpool.
 	$(PY) tests/compat/run.py $(if $(QUICK),--quick) $(if $(FULL),--full)
+	$(PY) tests/compat/run_stdlib.py
 
 test-all: ## Run all tests over every CPython from 3.10 on that is found.
 	set -e; for version in 3.10 3.11 3.12 3.13; do \

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent._threading
 import gevent.threadpool
+from gevent import monkey
 from gevent._hub_local import get_hub_if_exists
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from gevent.lock import Semaphore
 
 __all__ = [
-    "FutureProxy",
     "can_stand_by",
     "format_hub",
     "get_hub_if_exists",
@@ -26,6 +26,9 @@ __all__ = [
     "get_thread_profile",
     "get_thread_trace",
     "has_callbacks",
+    "is_threading_patched",
+    "new_lock",
+    "new_rlock",
     "resize_semaphore",
     "run_on_hub",
     "start_new_thread",
@@ -37,12 +40,17 @@ _threadpool: Any = gevent.threadpool
 #: The functions of :mod:`_thread`, whatever has been monkey-patched.
 get_thread_ident: Callable[[], int] = _threading.get_thread_ident
 start_new_thread: Callable[..., int] = _threading.start_new_thread
+new_lock: Callable[[], Any] = _threading.Lock
+new_rlock: Callable[[], Any] = monkey.get_original("_thread", "RLock")
 
 format_hub: Callable[[Any], str] = _threadpool._format_hub
 get_thread_profile: Callable[[], Any] = _threadpool._get_thread_profile
 get_thread_trace: Callable[[], Any] = _threadpool._get_thread_trace
-#: The future of gevent's executor.
-FutureProxy: type[Any] = _threadpool._FutureProxy
+
+
+def is_threading_patched() -> bool:
+    """Whether :mod:`threading` makes gevent's locks."""
+    return monkey.is_module_patched("threading")
 
 
 def has_callbacks(loop: Any) -> bool:

@@ -7,19 +7,26 @@ import itertools
 import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from concurrent.futures._base import LOGGER
+from concurrent.futures.thread import BrokenThreadPool
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gevent import monkey
 from greenlet import getcurrent, greenlet
 
 from hubpool import _gevent
-from hubpool._native import Batch, Worker, name_thread
+from hubpool._future import Future
+from hubpool._native import Batch, Core, Worker, name_thread
 
 if TYPE_CHECKING:
+    from hubpool.executor import ThreadPoolExecutor
     from hubpool.threadpool import ThreadPool
 
 _numbers = itertools.count(1)
 _END = object()
+
+#: What an executor says whose initializer failed.
+BROKEN = "A thread initializer failed, the thread pool is not usable anymore"
 
 
 class Failure:
@@ -38,52 +45,99 @@ class Failure:
             self.exc_info = None
 
 
-class _WorkerGreenlet(greenlet):
-    """A worker thread's greenlet, made by the pool in the hub's thread.
+class _Worker(greenlet):
+    """A greenlet in a native thread of its own, which pulls jobs from a core.
 
-    A subclass may override :meth:`_before_run_task` and :meth:`_after_run_task`,
-    which run in the worker around each task, also around each item of a map.
+    It is made, registered with the core, by any thread. What a job is, and what
+    else a worker does, is its subclasses' affair.
     """
 
     # gevent.util.GreenletTree prints it as a root.
     greenlet_tree_is_root = True
 
     _thread_ident = 0
-    _hub: Any = None
     _hub_of_worker: Any = None
     _idle_task_timeout: float = -1
 
-    def __init__(self, threadpool: ThreadPool) -> None:
+    def __init__(self, core: Core, name: str) -> None:
         greenlet.__init__(self)
-        self._hub = threadpool.hub
-        self._stderr = (
-            monkey.get_original("sys", "stderr") if monkey.is_module_patched("sys") else sys.stderr
-        )
-        # The pool itself is only weakly referred to, so that it can be dropped.
-        self._pool = weakref.ref(threadpool)
-        self._core = threadpool._core
-        self._account = threadpool._account
-        self._workers = threadpool._worker_greenlets
-        self._idle_task_timeout = threadpool._idle_task_timeout
-        self._name = f"hubpool-{next(_numbers)}"
-        self._core.register()
-        self._workers.add(self)
+        self._core = core
+        self.name = name
+
+    def _start(self) -> None:
+        """Start the thread; if there can be none, take back the registration."""
         try:
             _gevent.start_new_thread(self._begin, ())
         except BaseException:
-            self._workers.discard(self)
             self._core.unregister()
             raise
 
     def _begin(self) -> None:
         """Run the greenlet in the new thread, beneath its root greenlet."""
-        name_thread(self._name)
+        name_thread(self.name)
         self.parent = getcurrent()
         self._thread_ident = _gevent.get_thread_ident()
         self.parent.greenlet_tree_is_ignored = True  # type: ignore[union-attr]
         # run() has said what there is to say.
         with contextlib.suppress(BaseException):
             self.switch()
+
+    def run(self) -> None:
+        """Pull jobs until the core lets the worker go."""
+        place = Worker(self._core, self._idle_task_timeout)
+        next_job = place.next
+        run_job = self._run_job
+        registered = True
+        try:
+            threading.current_thread().name = self.name
+            go_on = self._prepare(place)
+            while go_on:
+                self._fix_hub_before_block()
+                # gevent.util looks for this name to tell an idle worker.
+                gevent_threadpool_worker_idle = True
+                job = next_job()
+                gevent_threadpool_worker_idle = False  # noqa: F841
+                if job is None:
+                    registered = False
+                    return
+                go_on = run_job(job, place)
+                job = None
+            # A hook failed. The caller has the error, or is about to get it.
+            place.flush()
+        finally:
+            if registered:
+                self._core.unregister()
+            try:
+                self.cleanup(_gevent.get_hub_if_exists())
+            finally:
+                if registered:
+                    self._ask_for_replacement()
+
+    def _prepare(self, place: Worker) -> bool:
+        """Do what comes before the first job. Return whether the worker goes on."""
+        return True
+
+    def _run_job(self, job: Any, place: Worker) -> bool:
+        """Run one job. Return whether the worker goes on."""
+        raise NotImplementedError
+
+    def _ask_for_replacement(self) -> None:
+        """See that somebody runs what is queued, though this worker ends."""
+        raise NotImplementedError
+
+    def _fix_hub_before_block(self) -> None:
+        hub = _gevent.get_hub_if_exists()
+        if hub is not None:
+            hub.name = "ThreadPool Worker Hub"
+            # The monitoring thread must not report an idle worker as blocked.
+            if hub.periodic_monitoring_thread is not None:
+                hub.periodic_monitoring_thread.ignore_current_greenlet_blocking()
+            self._hub_of_worker = hub
+
+    def cleanup(self, hub_of_worker: Any) -> None:
+        """Destroy the hub that a task made in this thread."""
+        if hub_of_worker is not None:
+            hub_of_worker.destroy(True)
 
     def _before_run_task(
         self,
@@ -112,8 +166,8 @@ class _WorkerGreenlet(greenlet):
         if _sys.gettrace() is not None:
             _sys.settrace(None)
 
-    def _run_task(self, func: Any, args: Any, kwargs: Any, result: Any) -> tuple[Any, bool]:
-        """Run one task. Return its message, and whether the worker goes on.
+    def _run_task(self, func: Any, args: Any, kwargs: Any, result: Any) -> tuple[Any, Any, bool]:
+        """Run one task. Return its value, its error, and whether the worker goes on.
 
         A hook that fails may have left anything behind, so its worker ends.
         """
@@ -123,26 +177,71 @@ class _WorkerGreenlet(greenlet):
             try:
                 self._before_run_task(func, args, kwargs, result)
             except BaseException:  # noqa: BLE001 - it belongs to the caller
-                error = ((self, func), sys.exc_info())
+                error = sys.exc_info()
                 go_on = False
             else:
                 try:
                     value = func(*args, **kwargs)
                 except BaseException:  # noqa: BLE001 - it belongs to the caller
-                    error = ((self, func), sys.exc_info())
+                    error = sys.exc_info()
                 try:
                     self._after_run_task(func, args, kwargs, result)
                 except BaseException:  # noqa: BLE001 - it belongs to the caller
-                    error = ((self, func), sys.exc_info())
+                    error = sys.exc_info()
                     go_on = False
-            return (self._account, result, value, error), go_on
+            return value, error, go_on
         finally:
             # A traceback refers to this frame, which must not refer back.
             del func, args, kwargs, result, value, error
 
+
+class _WorkerGreenlet(_Worker):
+    """A worker of a :class:`ThreadPool`, made in the hub's thread.
+
+    A subclass may override :meth:`_before_run_task` and :meth:`_after_run_task`,
+    which run in the worker around each task, also around each item of a map.
+    """
+
+    _hub: Any = None
+
+    def __init__(self, threadpool: ThreadPool) -> None:
+        _Worker.__init__(self, threadpool._core, f"hubpool-{next(_numbers)}")
+        self._hub = threadpool.hub
+        self._stderr = (
+            monkey.get_original("sys", "stderr") if monkey.is_module_patched("sys") else sys.stderr
+        )
+        # The pool itself is only weakly referred to, so that it can be dropped.
+        self._pool = weakref.ref(threadpool)
+        self._account = threadpool._account
+        self._workers = threadpool._worker_greenlets
+        self._idle_task_timeout = threadpool._idle_task_timeout
+        self._core.register()
+        self._workers.add(self)
+        try:
+            self._start()
+        except BaseException:
+            self._workers.discard(self)
+            raise
+
+    def _run_job(self, job: Any, place: Worker) -> bool:
+        if type(job) is tuple:
+            func, args, kwargs, result = job
+            del job
+            value, error, go_on = self._run_task(func, args, kwargs, result)
+            if error is not None:
+                error = ((self, func), error)
+            del func, args, kwargs
+            place.finish(self._account.wake.native, (self._account, result, value, error))
+            del result, value, error
+        else:
+            go_on = self._run_batch(job)
+        if not go_on:
+            print(f"Failed to run worker thread: {self!r}", file=self._stderr)
+        return go_on
+
     def _run_item(self, batch: Batch, args: Any) -> tuple[Any, bool]:
-        """Run one item of a map; as `_run_task`, but return its value."""
-        (_, _, value, error), go_on = self._run_task(batch.func, args, {}, None)
+        """Run one item of a map; as `_run_task`, but return one value."""
+        value, error, go_on = self._run_task(batch.func, args, {}, None)
         try:
             if error is not None:
                 value = self._failure(batch, error)
@@ -173,7 +272,7 @@ class _WorkerGreenlet(greenlet):
                 try:
                     value = func(*item) if zipped else func(item)
                 except BaseException:  # noqa: BLE001 - it belongs to the caller
-                    value = self._failure(batch, ((self, func), sys.exc_info()))
+                    value = self._failure(batch, sys.exc_info())
                 if getprofile() is not None or gettrace() is not None:
                     self._after_run_task(func, item, {}, None)
             else:
@@ -185,60 +284,12 @@ class _WorkerGreenlet(greenlet):
             value = None
         return True
 
-    def _failure(self, batch: Batch, error: Any) -> Failure:
+    def _failure(self, batch: Batch, exc_info: Any) -> Failure:
         """Report what an item raised; return its place holder."""
         batch.fail()
+        error = ((self, batch.func), exc_info)
         self._account.wake.native.post((self._account, None, None, error))
-        return Failure(error[1])
-
-    def run(self) -> None:
-        """Pull jobs until the pool lets the worker go."""
-        place = Worker(self._core, self._account.wake.native, self._idle_task_timeout)
-        next_job = place.next
-        finish = place.finish
-        run_task = self._run_task
-        registered = True
-        go_on = True
-        try:
-            self._name_in_threading()
-            while go_on:
-                self._fix_hub_before_block()
-                # gevent.util looks for this name to tell an idle worker.
-                gevent_threadpool_worker_idle = True
-                job = next_job()
-                gevent_threadpool_worker_idle = False  # noqa: F841
-                if job is None:
-                    registered = False
-                    return
-                if type(job) is tuple:
-                    message, go_on = run_task(*job)
-                    job = None
-                    finish(message)
-                    message = None
-                else:
-                    go_on = self._run_batch(job)
-                    job = None
-            # A hook failed. The caller has the error, or is about to get it.
-            place.flush()
-            print(f"Failed to run worker thread: {self!r}", file=self._stderr)
-        finally:
-            if registered:
-                self._core.unregister()
-            self.cleanup(_gevent.get_hub_if_exists())
-            if registered:
-                self._ask_for_replacement()
-
-    def _fix_hub_before_block(self) -> None:
-        hub = _gevent.get_hub_if_exists()
-        if hub is not None:
-            hub.name = "ThreadPool Worker Hub"
-            # The monitoring thread must not report an idle worker as blocked.
-            if hub.periodic_monitoring_thread is not None:
-                hub.periodic_monitoring_thread.ignore_current_greenlet_blocking()
-            self._hub_of_worker = hub
-
-    def _name_in_threading(self) -> None:
-        threading.current_thread().name = self._name
+        return Failure(exc_info)
 
     def _ask_for_replacement(self) -> None:
         pool = self._pool()
@@ -252,8 +303,7 @@ class _WorkerGreenlet(greenlet):
         so leaving comes last.
         """
         try:
-            if hub_of_worker is not None:
-                hub_of_worker.destroy(True)
+            super().cleanup(hub_of_worker)
         finally:
             if self._hub is not None:
                 self._hub = None
@@ -267,6 +317,104 @@ class _WorkerGreenlet(greenlet):
             f"<ThreadPoolWorker at 0x{id(self):x} thread_ident=0x{self._thread_ident:x} "
             f"threadpool-hub={_gevent.format_hub(self._hub)}>"
         )
+
+
+class ExecutorWorker(_Worker):
+    """A worker of a :class:`ThreadPoolExecutor`, made in any thread.
+
+    It has the name of a thread, and can be joined as one.
+    """
+
+    #: All whose threads have not ended.
+    alive: ClassVar[set[ExecutorWorker]] = set()
+
+    def __init__(self, executor: ThreadPoolExecutor, first_job: Future[Any] | None) -> None:
+        workers = executor._threads
+        name = f"{executor._thread_name_prefix}_{len(workers)}"
+        _Worker.__init__(self, executor._core, name)
+        # The executor itself is only weakly referred to, so that it can be dropped.
+        self._executor = weakref.ref(executor)
+        self._initializer = executor._initializer
+        self._initargs = executor._initargs
+        self._first_job = first_job
+        #: Done when the thread has ended.
+        self._ended: Future[None] = Future()
+        workers.add(self)
+        self.alive.add(self)
+        try:
+            self._start()
+        except BaseException:
+            workers.discard(self)
+            self.alive.discard(self)
+            raise
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait, at most *timeout* seconds, until the thread has ended."""
+        if self._thread_ident == _gevent.get_thread_ident():
+            raise RuntimeError("cannot join current thread")
+        self._ended.wait(timeout)
+
+    def close(self) -> None:
+        """Have the executor's threads end once its queue is empty."""
+        self._core.close()
+
+    def _prepare(self, place: Worker) -> bool:
+        job, self._first_job = self._first_job, None
+        if self._initializer is not None:
+            try:
+                self._initializer(*self._initargs)
+            except BaseException:  # noqa: BLE001 - it is logged, and breaks the executor
+                LOGGER.critical("Exception in initializer:", exc_info=True)
+                self._break(job)
+                return False
+        return job is None or self._run_job(job, place)
+
+    def _break(self, first_job: Future[Any] | None) -> None:
+        """Fail all that is queued, and all that comes."""
+        executor = self._executor()
+        if executor is not None:
+            executor._broken = BROKEN  # type: ignore[assignment] # as the standard library does
+        self._core.close()
+        jobs = self._core.take_queue()
+        if first_job is not None:
+            jobs.insert(0, first_job)
+        for job in jobs:
+            self._core.finish()
+            if job.begin() is not None:
+                job.settle(None, BrokenThreadPool(BROKEN))
+
+    def _run_job(self, job: Any, place: Worker) -> bool:
+        work = job.begin()
+        if work is None:
+            self._core.finish()
+            return True
+        func, args, kwargs = work
+        value, error, go_on = self._run_task(func, args, kwargs, job)
+        exception = None if error is None else error[1]
+        # The worker is free before anybody knows that the task has ended.
+        self._core.finish()
+        try:
+            del work, func, args, kwargs, error
+            job.settle(value, exception, place)
+        except BaseException:  # noqa: BLE001 - a callback's, which nobody awaits
+            LOGGER.critical("Exception in a callback of %r", job, exc_info=True)
+        finally:
+            del job, value, exception
+        return go_on
+
+    def _ask_for_replacement(self) -> None:
+        executor = self._executor()
+        if executor is not None and self._core.queued:
+            executor._adjust_thread_count()
+
+    def cleanup(self, hub_of_worker: Any) -> None:
+        """Destroy the hub that a task made in this thread; then tell who joins it."""
+        try:
+            super().cleanup(hub_of_worker)
+        finally:
+            _forget_thread()
+            self.alive.discard(self)
+            self._ended.set_result(None)
 
 
 def _forget_thread() -> None:

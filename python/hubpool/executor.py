@@ -1,46 +1,217 @@
-"""gevent's executor over hubpool's pool."""
+"""The executor: native threads with the standard library's interface."""
 
 from __future__ import annotations
 
 import concurrent.futures
-from typing import Any
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from concurrent.futures.thread import BrokenThreadPool
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hubpool._gevent import FutureProxy
-from hubpool.threadpool import ThreadPool
+from hubpool._future import Future
+from hubpool._native import Core
+from hubpool._worker import ExecutorWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_T = TypeVar("_T")
+
+#: Every executor, for the hook that runs in a forked child.
+_executors: weakref.WeakSet[ThreadPoolExecutor] = weakref.WeakSet()
+
+#: Whether the interpreter has begun to exit: no thread is started any more.
+_exiting = False
 
 
 class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
-    """``gevent.threadpool.ThreadPoolExecutor`` with a :class:`hubpool.ThreadPool`.
+    """The executor of :mod:`concurrent.futures` for programs on gevent.
 
-    It runs native threads also where ``threading`` is monkey-patched, and its
-    futures can be waited on with :func:`gevent.wait`. Arguments are those of
-    :class:`concurrent.futures.ThreadPoolExecutor`; as in gevent's class, only
-    ``max_workers`` has an effect.
+    Its threads are native also where :mod:`threading` is monkey-patched. Any
+    greenlet of any thread may use it; waiting lets other greenlets run where the
+    thread has a hub. Arguments, defaults and errors are those of
+    :class:`concurrent.futures.ThreadPoolExecutor`.
+
+    What was submitted is run before the interpreter exits. An executor that is
+    dropped runs what is queued, then its threads end. A forked child has a new,
+    empty executor with the same settings.
 
     >>> with ThreadPoolExecutor(2) as executor:
     ...     executor.submit(pow, 2, 5).result()
     32
+
+    Source: :class:`concurrent.futures.ThreadPoolExecutor`, and
+    :class:`gevent.threadpool.ThreadPoolExecutor`.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._threadpool: ThreadPool | None = ThreadPool(self._max_workers)
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        thread_name_prefix: str = "",
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
+        super().__init__(max_workers, thread_name_prefix, initializer, initargs)
+        self._start_anew()
+        _executors.add(self)
 
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Run ``fn(*args, **kwargs)``; return its future, as gevent's class does."""
-        with self._shutdown_lock:
-            if self._shutdown or self._threadpool is None:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            return FutureProxy(self._threadpool.spawn(fn, *args, **kwargs))
+    def _start_anew(self) -> None:
+        self._core = Core(self._max_workers)
+        #: Every thread that was started, as in the standard library's class.
+        self._threads: set[ExecutorWorker] = set()  # type: ignore[assignment]
 
-    def shutdown(self, wait: bool = True, **kwargs: Any) -> None:
-        """End the threads once the queue is empty. It may be called again."""
-        super().shutdown(wait, **kwargs)
-        pool, self._threadpool = self._threadpool, None
-        if pool is not None:
-            pool.kill()
+    def __del__(self) -> None:
+        core = getattr(self, "_core", None)
+        if core is not None:
+            core.close()
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """Have ``fn(*args, **kwargs)`` run in a thread; return its future. Never waits.
+
+        :raises RuntimeError: after :meth:`shutdown`, and if there is no thread
+            and none can be started.
+        :raises concurrent.futures.thread.BrokenThreadPool: if an initializer failed.
+        """
+        future: Future[_T] = Future((fn, args, kwargs))
+        core = self._core
+        if core.wants_worker(1) and self._start_worker(future):
+            return future
+        if _exiting or not core.submit(future):
+            raise self._refusal()
+        return future
+
+    def _refusal(self) -> RuntimeError:
+        if self._broken:
+            return BrokenThreadPool(self._broken)
+        what = "interpreter shutdown" if _exiting else "shutdown"
+        return RuntimeError(f"cannot schedule new futures after {what}")
+
+    def _start_worker(self, future: Future[Any]) -> bool:
+        """Start a thread that begins with this task, if one more would help."""
+        core = self._core
+        if _exiting or not core.recruit():
+            return False
+        try:
+            ExecutorWorker(self, future)
+        except RuntimeError:
+            core.finish()
+            if not core.workers:
+                raise
+            return False
+        return True
+
+    def _adjust_thread_count(self) -> None:
+        """Start a thread for what is queued, if there are too few."""
+        if not _exiting and self._core.wants_worker(0):
+            self._core.register()
+            ExecutorWorker(self, None)
+
+    def map(
+        self,
+        fn: Callable[..., _T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[_T]:
+        """Return an iterator over the results of *fn* over the zipped iterables, in order.
+
+        All items are submitted at once; with *buffersize*, at most that many
+        results await the reader. *chunksize* has no effect with threads.
+
+        :raises concurrent.futures.TimeoutError: from the iterator, if a result is
+            not there *timeout* seconds after the call.
+        :raises TypeError: if *buffersize* is not an integer.
+        :raises ValueError: if it is below 1.
+
+        Source: :meth:`concurrent.futures.Executor.map` of CPython 3.14.
+        """
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        items = zip(*iterables)  # noqa: B905 - it ends with the shortest, as map() does
+        futures = deque(self.submit(fn, *item) for item in islice(items, buffersize))
+        # The iterator does not keep the executor from being dropped.
+        executor = weakref.ref(self)
+
+        def refill() -> None:
+            alive = executor() if buffersize else None
+            if alive is not None:
+                futures.extend(alive.submit(fn, *item) for item in islice(items, 1))
+
+        return _results(futures, deadline, refill)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks. What has been submitted still runs.
+
+        With *wait*, return when all threads have ended: cooperatively on a hub.
+        With *cancel_futures*, cancel what no thread has begun. It may be called
+        again.
+        """
+        core = self._core
+        core.close()
+        self._shutdown = True
+        if cancel_futures:
+            for future in core.take_queue():
+                core.finish()
+                future.cancel()
+        if wait:
+            for worker in tuple(self._threads):
+                worker.join()
 
     kill = shutdown
 
-    def _adjust_thread_count(self) -> None:
-        """Start nothing: the pool does."""
+
+def _results(
+    futures: deque[Future[_T]], deadline: float | None, refill: Callable[[], None]
+) -> Iterator[_T]:
+    try:
+        while futures:
+            refill()
+            timeout = None if deadline is None else deadline - time.monotonic()
+            # The future goes before its result is handed out.
+            yield _take(futures, timeout)
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _take(futures: deque[Future[_T]], timeout: float | None) -> _T:
+    future = futures.popleft()
+    try:
+        return future.result(timeout)
+    finally:
+        future.cancel()
+        del future
+
+
+def _at_exit() -> None:
+    """Run what is queued, as the standard library does, before the interpreter exits."""
+    global _exiting  # noqa: PLW0603 - it is said once
+    _exiting = True
+    workers = tuple(ExecutorWorker.alive)
+    for worker in workers:
+        worker.close()
+    for worker in workers:
+        worker.join()
+
+
+def _after_fork_in_child() -> None:
+    ExecutorWorker.alive.clear()
+    for executor in tuple(_executors):
+        executor._start_anew()
+        if executor._shutdown or executor._broken:
+            executor._core.close()
+
+
+# This is what the standard library's own executor registers with.
+threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -165,12 +165,13 @@ impl Batch {
 
     fn submit(slf: &Bound<'_, Self>, tickets: usize) {
         for _ in 0..tickets {
-            slf.get()
-                .core
-                .get()
-                .pool
-                .submit(slf.clone().into_any().unbind());
+            slf.get().queue(slf.clone().into_any().unbind());
         }
+    }
+
+    /// Queues a ticket for this batch. A pool that runs batches is never closed.
+    fn queue(&self, ticket: Py<PyAny>) {
+        let _ = self.core.get().pool.submit(ticket);
     }
 
     fn ring(&self, py: Python<'_>) -> impl FnOnce(Rings) {
@@ -224,7 +225,7 @@ impl Claims {
         pool.finish(1);
         let index = self.index.load(Ordering::Relaxed);
         batch.inner.complete(index, result, batch.ring(py));
-        pool.submit(self.batch.clone_ref(py).into_any());
+        batch.queue(self.batch.clone_ref(py).into_any());
     }
 }
 

@@ -1,17 +1,32 @@
 //! The engine's pool with Python objects for jobs, and a worker's place in it.
 
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hubpool::{Next, Pool};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use crate::wake::Wake;
 
 /// How long a worker goes from job to job before it lets the interpreter go
 /// between two of them.
-const ATTACHED_TIME: Duration = Duration::from_micros(500);
+const ATTACHED_TIME: Duration = Duration::from_millis(1);
+
+/// How long a worker then stays away, at least: a thread that waits for the
+/// interpreter needs some time to wake up, or the worker would have it again
+/// before. The system makes some 50 microseconds of it.
+const GAP: Duration = Duration::from_nanos(1);
+
+/// Every so many times a busy worker keeps the interpreter for longer than the
+/// interpreter's switch interval.
+///
+/// A waiting thread that wakes up too late starts to count its interval anew.
+/// Only after a whole one can it insist, and is sure to be the next. Without
+/// this, one that is always too late would wait for as long as there are jobs.
+const FAIR_TURN: u32 = 512;
 
 /// The queue and the counts of one pool. Any thread may call it; nothing here
 /// blocks.
@@ -29,15 +44,34 @@ impl Core {
         }
     }
 
-    /// Queues a task, counted as unfinished.
-    fn submit(&self, task: Py<PyAny>) {
+    /// Queues a task, counted as unfinished. `False`: the pool is closed.
+    fn submit(&self, task: Py<PyAny>) -> bool {
         self.pool.begin(1);
-        self.pool.submit(task);
+        let taken = self.pool.submit(task);
+        if taken.is_err() {
+            self.pool.finish(1);
+        }
+        taken.is_ok()
+    }
+
+    /// Takes no more tasks; lets the workers end once the queue is empty.
+    fn close(&self) {
+        self.pool.close();
+    }
+
+    /// Takes all jobs that no worker has taken. They stay unfinished.
+    fn take_queue<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, self.pool.take_queue())
     }
 
     /// Whether one more worker would help `more` tasks beside those begun.
     fn wants_worker(&self, more: usize) -> bool {
         self.pool.wants_worker(more)
+    }
+
+    /// Counts one more task and a worker for it, if one more would help.
+    fn recruit(&self) -> bool {
+        self.pool.recruit()
     }
 
     /// Counts a worker whose thread is about to start.
@@ -93,9 +127,9 @@ impl Core {
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Worker {
     core: Py<Core>,
-    wake: Py<Wake>,
     place: hubpool::Worker,
     idle: Option<Duration>,
+    fair_time: Duration,
     desk: Mutex<Desk>,
 }
 
@@ -103,71 +137,100 @@ pub struct Worker {
 struct Desk {
     /// When the interpreter was last detached.
     attached_since: Instant,
-    /// The last task's message.
+    /// How often the worker has let the interpreter go since it was last idle.
+    turns: u32,
+    /// The last task's message, for `wake`.
     outgoing: Option<Py<PyAny>>,
+    /// The hub that the last message was for.
+    wake: Option<Py<Wake>>,
 }
 
 #[pymethods]
 impl Worker {
     /// `idle_task_timeout` is in seconds; a negative one means never.
     #[new]
-    fn new(core: Py<Core>, wake: Py<Wake>, idle_task_timeout: f64) -> Self {
-        Self {
+    fn new(py: Python<'_>, core: Py<Core>, idle_task_timeout: f64) -> PyResult<Self> {
+        let sys = py.import("sys")?;
+        let switch_interval: f64 = sys.call_method0("getswitchinterval")?.extract()?;
+        Ok(Self {
             core,
-            wake,
             place: hubpool::Worker::new(),
             idle: Duration::try_from_secs_f64(idle_task_timeout).ok(),
+            fair_time: Duration::from_secs_f64(switch_interval * 1.2).max(ATTACHED_TIME),
             desk: Mutex::new(Desk {
                 attached_since: Instant::now(),
+                turns: 0,
                 outgoing: None,
+                wake: None,
             }),
-        }
+        })
     }
 
-    /// Ends a task: counts it, and keeps `message` for the hub. The next call
-    /// of `next` sends it.
-    fn finish(&self, message: Py<PyAny>) -> PyResult<()> {
+    /// Keeps a message for a hub. The next call of `next` sends it.
+    fn leave(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
+        let mut desk = self.desk.lock().map_err(poisoned)?;
+        desk.outgoing = Some(message);
+        desk.wake = Some(wake);
+        Ok(())
+    }
+
+    /// Counts a task as ended, and leaves its message.
+    fn finish(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
         self.core.get().pool.finish(1);
-        self.desk.lock().map_err(poisoned)?.outgoing = Some(message);
-        Ok(())
+        self.leave(wake, message)
     }
 
-    /// Sends the message that `finish` left: for a worker that takes no more jobs.
+    /// Sends the message that was left: for a worker that takes no more jobs.
     fn flush(&self) -> PyResult<()> {
-        let outgoing = self.desk.lock().map_err(poisoned)?.outgoing.take();
-        if let Some(message) = outgoing {
-            self.wake.get().post(message);
+        let mut desk = self.desk.lock().map_err(poisoned)?;
+        if let Some(message) = desk.outgoing.take()
+            && let Some(wake) = &desk.wake
+        {
+            wake.get().post(message);
         }
         Ok(())
     }
 
-    /// Sends the message that `finish` left, then waits for a job. `None`: the
+    /// Sends the message that was left, then waits for a job. `None`: the
     /// worker is no longer registered and must end.
     ///
     /// Where no job waits, message and wait come after the interpreter has
     /// been let go, so that the hub does not wake up only to wait for it.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let pool = &self.core.get().pool;
-        let wake = self.wake.get();
-        let (outgoing, since) = {
+        let (may_stay, outgoing, wake) = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
-            (desk.outgoing.take(), desk.attached_since)
+            let wake = desk.wake.as_ref().map(|wake| wake.clone_ref(py));
+            let limit = if desk.turns % FAIR_TURN == FAIR_TURN - 1 {
+                self.fair_time
+            } else {
+                ATTACHED_TIME
+            };
+            let may_stay = desk.attached_since.elapsed() < limit;
+            (may_stay, desk.outgoing.take(), wake)
         };
-        if since.elapsed() < ATTACHED_TIME
-            && let Some(job) = pool.try_next()
-        {
-            if let Some(message) = outgoing {
+        let wake = wake.as_ref().map(Py::get);
+        let send = || {
+            if let (Some(wake), Some(message)) = (wake, outgoing) {
                 wake.post(message);
             }
+        };
+        if may_stay && let Some(job) = pool.try_next() {
+            send();
             return Ok(Some(job));
         }
+        let busy = pool.queued() > 0;
         let next = py.detach(|| {
-            if let Some(message) = outgoing {
-                wake.post(message);
+            send();
+            if busy {
+                thread::sleep(GAP);
             }
-            pool.next_when(&self.place, self.idle, || wake.looking())
+            pool.next_when(&self.place, self.idle, || wake.is_none_or(Wake::looking))
         });
-        self.desk.lock().map_err(poisoned)?.attached_since = Instant::now();
+        let mut desk = self.desk.lock().map_err(poisoned)?;
+        desk.attached_since = Instant::now();
+        desk.turns = if busy { desk.turns.wrapping_add(1) } else { 0 };
+        drop(desk);
         Ok(match next {
             Next::Job(job) => Some(job),
             Next::Exit | Next::Expired => None,

@@ -33,8 +33,8 @@
 //!     }
 //! });
 //! pool.begin(1);
-//! pool.submit(21);
-//! pool.shrink_to(0); // Ends the worker once the queue is empty.
+//! pool.submit(21).unwrap();
+//! pool.close(); // Ends the worker once the queue is empty.
 //! thread.join().unwrap();
 //! assert_eq!(outbox.drain(), [42]);
 //! assert_eq!(pool.unfinished(), 0);
@@ -48,5 +48,5 @@ pub mod sleep;
 
 pub use batch::{Batch, Claim, Order, Rings, Taken};
 pub use outbox::Outbox;
-pub use pool::{Next, Pool};
+pub use pool::{Closed, Next, Pool};
 pub use sleep::Worker;

@@ -41,7 +41,13 @@ struct State<J> {
     searching: bool,
     /// Set while workers shall leave an empty queue until this many are left.
     shrink_to: Option<usize>,
+    /// Set for good by [`Pool::close`].
+    closed: bool,
 }
+
+/// A job that a closed pool did not take.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Closed<J>(pub J);
 
 /// What a worker shall do.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,6 +71,7 @@ impl<J> Pool<J> {
                 parked: Vec::new(),
                 searching: false,
                 shrink_to: None,
+                closed: false,
             }),
             queued: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
@@ -100,9 +107,16 @@ impl<J> Pool<J> {
     }
 
     /// Adds a job at the end of the queue and wakes a worker if one sleeps.
-    pub fn submit(&self, job: J) {
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] returns the job of who comes after [`close`](Self::close).
+    pub fn submit(&self, job: J) -> Result<(), Closed<J>> {
         let sleeper = {
             let mut state = self.lock();
+            if state.closed {
+                return Err(Closed(job));
+            }
             state.queue.push_back(job);
             self.publish(&state);
             state.sleeper()
@@ -110,14 +124,38 @@ impl<J> Pool<J> {
         if let Some(worker) = sleeper {
             worker.wake();
         }
+        Ok(())
+    }
+
+    /// Takes no more jobs, and lets each worker end once the queue is empty.
+    /// It can not be undone.
+    pub fn close(&self) {
+        let sleepers = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.sleepers_beyond(0)
+        };
+        sleepers.iter().for_each(Worker::wake);
     }
 
     /// Whether one more worker would help `more` tasks beside those begun:
     /// there are fewer workers than tasks, and fewer than the pool may have.
     pub fn wants_worker(&self, more: usize) -> bool {
-        let tasks = self.unfinished() + more;
-        let state = self.lock();
-        state.workers < self.maxsize() && state.workers < tasks
+        self.lock()
+            .wants_worker(self.maxsize(), self.unfinished() + more)
+    }
+
+    /// Begins one more task and registers a worker for it, if the pool is open
+    /// and [wants](Self::wants_worker) one. The worker gets the task as it
+    /// starts. For pools that several threads submit to.
+    pub fn recruit(&self) -> bool {
+        let mut state = self.lock();
+        let wanted = !state.closed && state.wants_worker(self.maxsize(), self.unfinished() + 1);
+        if wanted {
+            state.workers += 1;
+            self.begin(1);
+        }
+        wanted
     }
 
     /// Counts one more worker. Call it before its thread is started.
@@ -271,13 +309,17 @@ impl<J> Pool<J> {
 }
 
 impl<J> State<J> {
+    fn wants_worker(&self, maxsize: usize, tasks: usize) -> bool {
+        self.workers < maxsize && self.workers < tasks
+    }
+
     /// Whether the worker that asks shall end.
     fn must_exit(&self, maxsize: usize) -> bool {
         let idle = self.queue.is_empty();
         // The last worker stays until the queue is empty, so that lowering
         // `maxsize` to 0 strands nothing.
         let over = self.workers > maxsize && (idle || self.workers > maxsize.max(1));
-        over || (idle && self.shrink_to.is_some_and(|size| self.workers > size))
+        over || (idle && (self.closed || self.shrink_to.is_some_and(|size| self.workers > size)))
     }
 
     fn settle_shrink(&mut self) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hubpool::{Next, Outbox, Pool, Worker};
+use hubpool::{Closed, Next, Outbox, Pool, Worker};
 use proptest::prelude::*;
 
 /// Starts a worker that counts the jobs it runs.
@@ -38,7 +38,7 @@ fn every_job_runs_once_before_the_pool_has_shrunk_to_nothing() {
     let threads: Vec<_> = (0..4).map(|_| start(&pool, &ran, None)).collect();
     for _ in 0..10_000 {
         pool.begin(1);
-        pool.submit(1);
+        pool.submit(1).unwrap();
     }
     pool.shrink_to(0);
     for thread in threads {
@@ -58,7 +58,7 @@ fn jobs_that_come_one_at_a_time_each_wake_a_worker() {
     let threads: Vec<_> = (0..2).map(|_| start(&pool, &ran, None)).collect();
     for turn in 1..=2_000 {
         pool.begin(1);
-        pool.submit(1);
+        pool.submit(1).unwrap();
         while pool.unfinished() > 0 {
             thread::yield_now();
         }
@@ -68,6 +68,48 @@ fn jobs_that_come_one_at_a_time_each_wake_a_worker() {
     for thread in threads {
         thread.join().unwrap();
     }
+}
+
+#[test]
+fn a_closed_pool_runs_what_is_queued_takes_no_more_and_lets_its_workers_go() {
+    let pool = Arc::new(Pool::new(2));
+    let ran = Arc::new(AtomicUsize::new(0));
+    // One worker may be parked already when the pool is closed, the other not.
+    let idle = start(&pool, &ran, None);
+    for _ in 0..100 {
+        pool.begin(1);
+        pool.submit(1).unwrap();
+    }
+    pool.close();
+    assert_eq!(pool.submit(7), Err(Closed(7)));
+    assert!(!pool.recruit());
+    let late = start(&pool, &ran, None);
+    assert!(!idle.join().unwrap());
+    assert!(!late.join().unwrap());
+    assert_eq!(ran.load(Ordering::SeqCst), 100);
+    assert_eq!(
+        (pool.unfinished(), pool.queued(), pool.workers()),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn threads_that_recruit_at_once_never_recruit_too_many() {
+    let pool = Arc::new(Pool::<usize>::new(3));
+    let recruited: usize = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| (0..100).filter(|_| pool.recruit()).count()))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    });
+    assert_eq!(
+        (recruited, pool.workers(), pool.unfinished()),
+        (3, 3, 3),
+        "a worker for each of three tasks"
+    );
 }
 
 #[test]
@@ -85,7 +127,7 @@ fn lowering_maxsize_ends_idle_workers_and_zero_strands_no_job() {
     let ran = Arc::new(AtomicUsize::new(0));
     for _ in 0..100 {
         pool.begin(1);
-        pool.submit(1);
+        pool.submit(1).unwrap();
     }
     pool.set_maxsize(0);
     let thread = start(&pool, &ran, None);
@@ -180,7 +222,7 @@ proptest! {
                 Step::Submit => {
                     number += 1;
                     pool.begin(1);
-                    pool.submit(number);
+                    pool.submit(number).unwrap();
                     queue.push_back(number);
                 }
                 Step::Register => {

@@ -1,0 +1,425 @@
+"""The executor's future: the standard library's, told where it is waited for."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import threading
+from concurrent.futures import BrokenExecutor, CancelledError, InvalidStateError
+from concurrent.futures._base import (
+    CANCELLED,
+    CANCELLED_AND_NOTIFIED,
+    FINISHED,
+    LOGGER,
+    PENDING,
+    RUNNING,
+)
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gevent.hub import Waiter, get_hub
+from gevent.timeout import Timeout
+
+from hubpool import _gevent
+from hubpool._hub import hub_wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hubpool._native import Wake, Worker
+
+_T = TypeVar("_T")
+
+_NOTIFIED = frozenset({CANCELLED_AND_NOTIFIED, FINISHED})
+_DONE = _NOTIFIED | {CANCELLED}
+
+#: Guards the state of every future. It is native whatever has been patched, is
+#: held for a few instructions, and no code of a program runs under it but a
+#: finalizer or signal handler, which may take it again.
+_lock = _gevent.new_rlock()
+
+#: How many forks lie between the first process and this one.
+_forks = 0
+
+
+class _HubLink:
+    """Somebody on a hub who is told, there, that a future is done.
+
+    Made and dropped on the hub's thread only.
+    """
+
+    __slots__ = ("_argument", "_tell", "_wake", "native")
+
+    def __init__(self, hub: Any, tell: Callable[[Any], object], argument: Any) -> None:
+        self._wake = hub_wake(hub)
+        self.native: Wake = self._wake.native
+        self._tell: Callable[[Any], object] | None = tell
+        self._argument = argument
+        self._wake.hold()
+
+    def announce(self) -> None:
+        """Say that the future is done. Any thread."""
+        self.native.post(self.message())
+
+    def message(self) -> Any:
+        """Return what the hub must get for it."""
+        return (self, None, None, None)
+
+    def deliver(self, _result: Any, _value: Any, _error: Any) -> None:
+        """Tell, unless nobody wants to know any more."""
+        tell, argument = self._tell, self._argument
+        if tell is not None:
+            self.drop()
+            tell(argument)
+
+    def drop(self) -> None:
+        """Make sure that nobody is told."""
+        if self._tell is not None:
+            self._tell = self._argument = None
+            self._wake.release()
+
+    def tells(self, callback: object) -> bool:
+        """Whether this is the link to that callback."""
+        return self._tell == callback
+
+
+class _ThreadLink:
+    """Somebody who is told in the thread that ends the task."""
+
+    __slots__ = ("_argument", "_tell")
+
+    def __init__(self, tell: Callable[[Any], object], argument: Any) -> None:
+        self._tell = tell
+        self._argument = argument
+
+    def announce(self) -> None:
+        """Tell."""
+        self._tell(self._argument)
+
+    def drop(self) -> None:
+        """Do nothing: being told late harms nobody."""
+
+    def tells(self, callback: object) -> bool:
+        """Whether this is the link to that callback."""
+        return self._tell == callback
+
+
+class _Notice:
+    """What one waiter of :func:`concurrent.futures.wait` is told by."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self, waiter: Any) -> None:
+        self.waiter = waiter
+
+    def __call__(self, future: Future[Any]) -> None:
+        if future._state != FINISHED:
+            self.waiter.add_cancelled(future)
+        elif future._exception is None:
+            self.waiter.add_result(future)
+        else:
+            self.waiter.add_exception(future)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Notice) and other.waiter is self.waiter
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Waiters:
+    """The list to which :mod:`concurrent.futures` adds who waits for a future.
+
+    With patched threads a waiter holds locks of gevent's, so it is told on its hub.
+    """
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: Future[Any]) -> None:
+        self._future = future
+
+    def append(self, waiter: Any) -> None:
+        """Add who waits."""
+        hub = get_hub() if _gevent.is_threading_patched() else None
+        self._future._link(hub, _Notice(waiter), self._future, unless=_NOTIFIED)
+
+    def remove(self, waiter: Any) -> None:
+        """Take that back; no error if the waiter has been told already."""
+        self._future.unlink(_Notice(waiter))
+
+
+class Future(concurrent.futures.Future[_T]):
+    """The future of a task of a :class:`hubpool.ThreadPoolExecutor`.
+
+    It is a :class:`concurrent.futures.Future`, with all that its documentation
+    says: any thread may use it, and what is added with
+    :meth:`add_done_callback` is called in the thread that ends the task, which
+    is a worker. Waiting lets other greenlets run where the thread has a hub, and
+    blocks the thread where it has none.
+
+    Beside that it has what gevent's waiting functions need, so that
+    :func:`gevent.wait` and :func:`gevent.iwait` take it: :meth:`rawlink`,
+    :meth:`unlink`, :meth:`ready`, :meth:`get`, :meth:`wait`.
+
+    >>> import gevent
+    >>> from hubpool import ThreadPoolExecutor
+    >>> with ThreadPoolExecutor(1) as executor:
+    ...     future = executor.submit(pow, 2, 5)
+    ...     [done] = gevent.wait([future])
+    ...     done is future, future.result()
+    (True, 32)
+    """
+
+    #: What :mod:`concurrent.futures` locks a future with. Nobody waits for it.
+    _condition = threading.Condition(_lock)
+    _result: Any = None
+    _exception: Any = None
+    #: Who is told when it is done.
+    _links: tuple[_HubLink | _ThreadLink, ...] = ()
+
+    def __init__(self, work: Any = None) -> None:
+        self._state = PENDING
+        self._done_callbacks: list[Callable[[Any], object]] = []
+        #: An executor's function and its arguments, until a worker takes them.
+        self._work = work
+        #: Where a task was submitted, since a forked child does not run it.
+        self._forks = None if work is None else _forks
+
+    @property
+    def _waiters(self) -> _Waiters:  # type: ignore[override]
+        return _Waiters(self)
+
+    def done(self) -> bool:
+        """Whether the task has ended or been cancelled."""
+        return self._state in _DONE
+
+    ready = done
+
+    def cancel(self) -> bool:
+        """Withdraw the task if no worker has begun it. Return whether it is cancelled.
+
+        Its function and arguments are dropped at once.
+        """
+        with _lock:
+            if self._state in {RUNNING, FINISHED}:
+                return False
+            if self._state != PENDING:
+                return True
+            # A task of an executor's is out of its queue with this.
+            self._state = CANCELLED if self._work is None else CANCELLED_AND_NOTIFIED
+            self._work = None
+            links = self._take_links()
+        self._announce(links)
+        return True
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Mark the future as running; ``False`` if it has been cancelled.
+
+        Only for who makes futures, as in :class:`concurrent.futures.Future`.
+        """
+        with _lock:
+            if self._state == PENDING:
+                self._state = RUNNING
+                return True
+            if self._state != CANCELLED:
+                LOGGER.critical("Future %s in unexpected state: %s", id(self), self._state)
+                raise RuntimeError("Future in unexpected state")
+            self._state = CANCELLED_AND_NOTIFIED
+            links = self._take_links()
+        for link in links:
+            link.announce()
+        return False
+
+    def begin(self) -> Any:
+        """Return the work, which is running from now on, or ``None`` if it was cancelled."""
+        with _lock:
+            work = self._work
+            if work is not None:
+                self._work = None
+                self._state = RUNNING
+            return work
+
+    def set_result(self, result: _T) -> None:
+        """End the task with a result. Only for who makes futures."""
+        self.settle(result, None)
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """End the task with an exception. Only for who makes futures."""
+        self.settle(None, exception)
+
+    def settle(self, result: Any, exception: Any, place: Worker | None = None) -> None:
+        """End the task, and tell all who wait.
+
+        With a worker's place, a single hub is told as the worker lets the
+        interpreter go, so that it need not wait for that.
+        """
+        with _lock:
+            if self._state in _DONE:
+                raise InvalidStateError(f"{self._state}: {self!r}")
+            self._work = None
+            self._result = result
+            self._exception = exception
+            self._state = FINISHED
+            links = self._take_links()
+        if place is not None and len(links) == 1 and not self._done_callbacks:
+            link = links[0]
+            if type(link) is _HubLink:
+                place.leave(link.native, link.message())
+                return
+        self._announce(links)
+
+    def _take_links(self) -> tuple[_HubLink | _ThreadLink, ...]:
+        links = self._links
+        if links:
+            self._links = ()
+        return links
+
+    def _announce(self, links: tuple[_HubLink | _ThreadLink, ...]) -> None:
+        for link in links:
+            link.announce()
+        if self._done_callbacks:
+            self._invoke_callbacks()  # type: ignore[attr-defined]
+
+    def result(self, timeout: float | None = None) -> _T:
+        """Return what the function returned, or raise what it raised.
+
+        Waits up to *timeout* seconds: cooperatively on a hub, else natively.
+
+        :raises concurrent.futures.TimeoutError: if it is not done by then.
+        :raises concurrent.futures.CancelledError: if it was cancelled.
+        """
+        try:
+            if self._state not in _DONE and not self._wait(timeout):
+                raise concurrent.futures.TimeoutError
+            if self._exception is not None:
+                raise self._exception
+            if self._state != FINISHED:
+                raise CancelledError
+            return self._result  # type: ignore[no-any-return]
+        finally:
+            # The exception's traceback refers to this frame.
+            del self
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what the function raised, ``None`` if it returned.
+
+        It waits, and raises, as :meth:`result` does.
+        """
+        if self._state not in _DONE and not self._wait(timeout):
+            raise concurrent.futures.TimeoutError
+        if self._state != FINISHED:
+            raise CancelledError
+        return self._exception  # type: ignore[no-any-return]
+
+    def get(self, block: bool = True, timeout: float | None = None) -> _T:
+        """Do as :meth:`result`, but raise :exc:`gevent.Timeout`, as gevent's results do.
+
+        :raises gevent.Timeout: if it is not done after *timeout* seconds, or now
+            if *block* is false.
+        """
+        if self._state not in _DONE and not (block and self._wait(timeout)):
+            raise Timeout(timeout if block else 0)
+        return self.result()
+
+    def wait(self, timeout: float | None = None) -> _T | None:
+        """Wait up to *timeout* seconds; return the result, ``None`` if there is none.
+
+        It does not raise what the function raised.
+        """
+        if self._state not in _DONE:
+            self._wait(timeout)
+        return self._result  # type: ignore[no-any-return]
+
+    def rawlink(self, callback: Callable[[Future[_T]], object]) -> None:
+        """Have the calling thread's hub call ``callback(future)`` once it is done.
+
+        The callback must not wait. If the future is done already, that is soon.
+        """
+        hub = get_hub()
+        if not self._link(hub, callback, self):
+            hub.loop.run_callback(callback, self)
+
+    def unlink(self, callback: Callable[[Future[_T]], object]) -> None:
+        """Take back one :meth:`rawlink`, in the thread that made it."""
+        with _lock:
+            links = self._links
+            found = next((link for link in links if link.tells(callback)), None)
+            if found is None:
+                return
+            self._links = tuple(link for link in links if link is not found)
+        found.drop()
+
+    def _link(
+        self,
+        hub: Any,
+        tell: Callable[[Any], object],
+        argument: Any,
+        unless: frozenset[str] = _DONE,
+    ) -> _HubLink | _ThreadLink | None:
+        """Call ``tell(argument)`` when it is done; ``None`` if its state is one of *unless*."""
+        if self._forks is not None and self._forks != _forks:
+            self._forsake()
+        with _lock:
+            if self._state in unless:
+                return None
+            link: _HubLink | _ThreadLink = (
+                _ThreadLink(tell, argument) if hub is None else _HubLink(hub, tell, argument)
+            )
+            self._links += (link,)
+        return link
+
+    def _drop(self, link: _HubLink | _ThreadLink) -> None:
+        with _lock:
+            if self._links:
+                self._links = tuple(other for other in self._links if other is not link)
+        link.drop()
+
+    def _wait(self, timeout: float | None) -> bool:
+        """Wait until it is done, at most so long. Return whether it is."""
+        hub = _gevent.get_hub_if_exists()
+        if hub is None:
+            bell = _gevent.new_lock()
+            bell.acquire()
+            link = self._link(None, lambda _: bell.release(), None)
+        else:
+            waiter: Waiter[Any] = Waiter(hub)
+            # The hub's frames must not keep the result while this greenlet runs.
+            link = self._link(hub, waiter.switch, None)
+        if link is not None:
+            try:
+                if hub is None:
+                    bell.acquire(timeout=-1 if timeout is None else _lock_timeout(timeout))
+                elif timeout is None:
+                    waiter.get()
+                else:
+                    with Timeout(max(timeout, 0), False):  # type: ignore[arg-type]
+                        waiter.get()
+            finally:
+                self._drop(link)
+        return self.done()
+
+    def _forsake(self) -> None:
+        """In a forked child: a task that had not ended is the parent's."""
+        self._forks = None
+        with _lock:
+            self._links = ()  # Who waited there does not wait here.
+            if self._state in _DONE:
+                return
+        self.settle(None, BrokenExecutor("the task was submitted in the parent process"))
+
+
+def _lock_timeout(seconds: float) -> float:
+    return min(max(seconds, 0), threading.TIMEOUT_MAX)
+
+
+def _after_fork_in_child() -> None:
+    global _forks  # noqa: PLW0603 - it counts
+    _forks += 1
+    _lock._at_fork_reinit()
+
+
+if hasattr(os, "register_at_fork"):
+    # No state is half changed in the child.
+    os.register_at_fork(
+        before=_lock.acquire,
+        after_in_parent=_lock.release,
+        after_in_child=_after_fork_in_child,
+    )

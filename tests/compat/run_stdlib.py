@@ -1,0 +1,168 @@
+"""Runs CPython's own tests of ThreadPoolExecutor on hubpool's.
+
+Each test runs in a process of its own, unpatched and under
+``gevent.monkey.patch_all()``, with hubpool's executor and future in place of the
+standard library's (``probe/executor.py`` puts them there, in the processes that a
+test starts as well). What fails or does not end in time runs on the standard
+library's own class in the same way: it counts as a failure if it passes there.
+
+Some builds of CPython come without their tests; for these, Debian's package of
+CPython 3.11's is fetched.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROBE = Path(__file__).resolve().parent / "probe" / "executor.py"
+DEBIAN_PACKAGE = "libpython3.11-testsuite"
+#: One of the standard library's tests forks fifty times beside a busy thread.
+TIME_LIMIT = 120
+
+#: Prints the tests that concern the thread pool's executor.
+LIST = """
+import pkgutil, unittest
+import test.test_concurrent_futures as tests
+names = [tests.__name__]
+if hasattr(tests, "__path__"):
+    names += [m.name for m in pkgutil.iter_modules(tests.__path__, tests.__name__ + ".")]
+def flatten(suite):
+    for test in suite:
+        yield from flatten(test) if isinstance(test, unittest.TestSuite) else [test]
+for name in names:
+    if "process" not in name:
+        for test in flatten(unittest.defaultTestLoader.loadTestsFromName(name)):
+            # The second name is of tests of process pools, too.
+            if not any(n in type(test).__name__ for n in ("Process", "FailingInitializerRes")):
+                print(test.id())
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One test, and how it is run."""
+
+    test: str
+    patched: bool
+    hubpool: bool = True
+
+    def __str__(self) -> str:
+        return f"{'patched' if self.patched else 'plain':7} {self.test.removeprefix('test.')}"
+
+
+def execute(run: Run, tests: Path) -> tuple[bool, str]:
+    """Run a test; return whether it passed in time, and what it printed."""
+    env = {
+        **os.environ,
+        "HUBPOOL_COMPAT_EXECUTOR": str(PROBE),
+        "HUBPOOL_COMPAT_TESTS": str(tests),
+        "HUBPOOL_COMPAT_USE": f"{run.hubpool:d}{run.patched:d}",
+        "PYTHONFAULTHANDLER": "1",
+    }
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "unittest", run.test],
+            cwd=tests,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status: int | None = process.wait(TIME_LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+            status = None
+        output.seek(0)
+        text = output.read()
+    return status == 0 and "Ran 1 test" in text, text
+
+
+def find_tests(scratch: Path) -> None:
+    """Leave in *scratch* the tests that the interpreter does not have itself."""
+    if importlib.util.find_spec("test.test_concurrent_futures"):
+        return
+    try:
+        subprocess.run(["apt-get", "-q", "download", DEBIAN_PACKAGE], cwd=scratch, check=True)
+    except subprocess.CalledProcessError:
+        subprocess.run(["apt-get", "-q", "update"], check=True)
+        subprocess.run(["apt-get", "-q", "download", DEBIAN_PACKAGE], cwd=scratch, check=True)
+    [package] = scratch.glob("*.deb")
+    subprocess.run(["dpkg-deb", "-x", package, scratch / "package"], check=True)
+    [module] = (scratch / "package").glob("usr/lib/python3*/test/test_concurrent_futures.py")
+    module.rename(scratch / module.name)
+
+
+@contextmanager
+def substitution() -> Iterator[None]:
+    """Have every process of this environment look whether it is part of a test.
+
+    The tests start processes that neither read ``PYTHONPATH`` nor inherit modules.
+    """
+    hook = Path(sysconfig.get_path("purelib"), "hubpool_compat.pth")
+    name = "HUBPOOL_COMPAT_EXECUTOR"
+    hook.write_text(
+        f"import os; exec(open(os.environ[{name!r}]).read() if {name!r} in os.environ else '')\n"
+    )
+    try:
+        yield
+    finally:
+        hook.unlink()
+
+
+def main() -> int:
+    """Run all; the last line says how many passed and failed."""
+    with tempfile.TemporaryDirectory() as name, substitution():
+        scratch = Path(name)
+        find_tests(scratch)
+        listing = subprocess.run(
+            [sys.executable, "-c", LIST],
+            env={
+                **os.environ,
+                "HUBPOOL_COMPAT_EXECUTOR": str(PROBE),
+                "HUBPOOL_COMPAT_TESTS": str(scratch),
+                "HUBPOOL_COMPAT_USE": "00",
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        tests = list(dict.fromkeys(listing.stdout.split()))
+
+        def judge(run: Run) -> str:
+            passed, text = execute(run, scratch)
+            if passed:
+                return "passed"
+            if not execute(Run(run.test, run.patched, hubpool=False), scratch)[0]:
+                print(f"ok   {run}: fails with the standard library's class too", flush=True)
+                return "both"
+            print(text[-6000:], f"FAIL {run}", sep="\n", flush=True)
+            return "failed"
+
+        runs = [Run(test, patched) for test in tests for patched in (False, True)]
+        with ThreadPoolExecutor(os.cpu_count()) as executor:
+            verdicts = list(executor.map(judge, runs))
+    both, failed = verdicts.count("both"), verdicts.count("failed")
+    print(f"CPython's tests of ThreadPoolExecutor, {len(tests)} unpatched and patched:")
+    print(f"{both} fail with the standard library's class too, and count as neither")
+    print(f"{verdicts.count('passed')} passed, {failed} failed")
+    return 1 if failed or not tests else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
