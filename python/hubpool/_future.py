@@ -248,23 +248,31 @@ class Future(concurrent.futures.Future[_T]):
     def settle(self, result: Any, exception: Any, place: Worker | None = None) -> None:
         """End the task, and tell all who wait.
 
-        With a worker's place, a single hub is told as the worker lets the
-        interpreter go, so that it need not wait for that.
+        With a worker's place, the worker is free before anybody knows, unless
+        it has callbacks to call, and a single hub is told as the worker lets
+        the interpreter go, so that it need not wait for that.
         """
         with _lock:
             if self._state in _DONE:
                 raise InvalidStateError(f"{self._state}: {self!r}")
+            free = place is not None and not self._done_callbacks
+            if free:
+                place.end()  # type: ignore[union-attr]
             self._work = None
             self._result = result
             self._exception = exception
             self._state = FINISHED
             links = self._take_links()
-        if place is not None and len(links) == 1 and not self._done_callbacks:
+        if free and len(links) == 1:
             link = links[0]
             if type(link) is _HubLink:
-                place.leave(link.native, link.message())
+                place.leave(link.native, link.message())  # type: ignore[union-attr]
                 return
-        self._announce(links)
+        try:
+            self._announce(links)
+        finally:
+            if place is not None and not free:
+                place.end()
 
     def _take_links(self) -> tuple[_HubLink | _ThreadLink, ...]:
         links = self._links

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from gevent.event import AsyncResult, Event
@@ -32,12 +33,14 @@ class HubWake:
     go to sleep.
     """
 
-    __slots__ = ("__weakref__", "_holds", "_hub", "_lookout", "_watcher", "native")
+    __slots__ = ("__weakref__", "_holds", "_hub", "_lookout", "_messages", "_watcher", "native")
 
     def __init__(self, hub: Any) -> None:
         self.native = Wake()
         self._hub: Callable[[], Any] = weakref.ref(hub)
         self._holds = 0
+        #: Taken from the native list and not delivered.
+        self._messages: deque[Any] = deque()
         self._watcher: Any = None
         self._lookout: Any = None
 
@@ -71,6 +74,13 @@ class HubWake:
                 watcher.stop()
                 watcher.close()
 
+    def leave_destroyed_hub(self) -> None:
+        """Close the descriptor if the hub was destroyed: nothing else may ever do it."""
+        hub = self._hub()
+        if hub is not None and hub.loop is None:
+            hub.__dict__.pop(_WAKE_ATTRIBUTE, None)
+            self.native.close()
+
     def look_out(self) -> None:
         """Look out for messages, if that pays, as soon as the hub is idle.
 
@@ -81,6 +91,9 @@ class HubWake:
 
     def _on_idle(self) -> None:
         hub = self._hub()
+        if hub is None or hub.loop is None:
+            self._lookout.stop()  # The hub was destroyed, and its loop was not.
+            return
         if _gevent.has_callbacks(hub.loop):
             return  # Somebody is about to run; the hub will not sleep.
         messages = self.native.look_out()
@@ -96,11 +109,20 @@ class HubWake:
         # Every message is delivered, whatever the ones before it raise. An
         # error of the system's kind switches to the main greenlet in between;
         # the rest is delivered when the hub runs again.
-        for target, result, value, error in messages:
-            try:
-                target.deliver(result, value, error)
-            except BaseException:  # noqa: BLE001 - the hub decides what to do with it
-                self._report(target, *sys.exc_info())
+        todo = self._messages
+        todo.extend(messages)
+        del messages
+        try:
+            while todo:
+                target, result, value, error = todo.popleft()
+                try:
+                    target.deliver(result, value, error)
+                except BaseException:  # noqa: BLE001 - the hub decides what to do with it
+                    self._report(target, *sys.exc_info())
+        finally:
+            if todo:
+                # A signal handler has raised between two of them.
+                self.native.post(_NOTHING)
 
     def _report(self, context: Any, *exc_info: Any) -> None:
         hub = self._hub()
@@ -108,11 +130,27 @@ class HubWake:
             hub.handle_error(context, *exc_info)
 
 
+class _Nothing:
+    """The target of a message that only wakes the hub."""
+
+    def deliver(self, _result: None, _value: None, _error: None) -> None:
+        """Do nothing."""
+
+
+_NOTHING = (_Nothing(), None, None, None)
+
+#: Every wake, since a destroyed hub may never be collected.
+_wakes: weakref.WeakSet[HubWake] = weakref.WeakSet()
+
+
 def hub_wake(hub: Any) -> HubWake:
     """Return the hub's :class:`HubWake`, made when it is first asked for."""
     wake: HubWake | None = hub.__dict__.get(_WAKE_ATTRIBUTE)
     if wake is None:
+        for other in list(_wakes):
+            other.leave_destroyed_hub()
         wake = HubWake(hub)
+        _wakes.add(wake)
         hub.__dict__[_WAKE_ATTRIBUTE] = wake
     return wake
 
@@ -214,8 +252,8 @@ class Account:
         """Wait cooperatively for a condition that ends or exits bring about."""
         if condition():
             return
-        if get_hub() is not self.hub:
-            # Another thread cannot be told by this hub's loop, so it looks.
+        if get_hub() is not self.hub or self.hub.loop is None:
+            # This hub's loop cannot tell another thread, nor can a dead one, so it looks.
             delay = 0.0005
             while not condition():
                 gevent_sleep(delay)

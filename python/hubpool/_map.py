@@ -7,6 +7,7 @@ reader takes the results. Both are told by messages, never by polling.
 from __future__ import annotations
 
 import time
+from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from hubpool._native import Batch
 from hubpool._worker import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from hubpool.threadpool import ThreadPool
 
@@ -63,8 +64,13 @@ class _Feed:
             self.batch_post().feed = self
             self._pool._maps.add(self)
             self._account.begin()
-        if len(self._pool._worker_greenlets) < self._pool._maxsize:
+        try:
             self._pool.adjust()
+        except BaseException:
+            # No thread, and none can be started.
+            self.withdraw()
+            self.batch.recall()
+            raise
 
     def batch_post(self) -> _Post:
         """Return the target of the batch's messages."""
@@ -84,17 +90,19 @@ class _Feed:
 
     def feed(self, source: Iterator[Any], inert: bool) -> None:
         """Advance the source to its end, a bounded way ahead of the workers."""
+        batch = self.batch
         if inert:
-            while chunk := list(islice(source, _CHUNK)):
-                pending = self.batch.feed_all(chunk)
+            while chunk := list(islice(source, batch.room(_CHUNK))):
+                pending = batch.feed_all(chunk)
                 self._attend()
-                if pending > _HIGH_WATER:
+                if pending > _HIGH_WATER or not batch.room(1):
                     self._await_room(_CHUNK)
             return
         window = self._pool._maxsize + 1
-        feed = self.batch.feed
         for item in source:
-            pending = feed(item)
+            if not batch.room(1):
+                self._await_room(window)
+            pending = batch.feed(item)
             self._attend()
             if pending >= window:
                 start = time.monotonic()
@@ -119,22 +127,25 @@ class _Feed:
         if self.batch.cancel():
             self._there.set()
 
-    def take(self, everything: bool) -> list[Any]:
-        """Wait for results; an empty list means that all have been taken."""
-        while True:
-            self._there.clear()
-            results = self.batch.take(everything)
-            self._attend()
-            if results is not None:
-                return results
+    def take(self, everything: bool) -> list[Any] | None:
+        """Return results; an empty list at the end, ``None`` after a wait for more."""
+        self._there.clear()
+        results = self.batch.take(everything)
+        self._attend()
+        if results is None:
+            self._room.set()  # With a limit, who waits makes room.
             self._there.wait()
+        elif results:
+            self._room.set()
+            self._there.set()  # Other readers may find some, too.
+        return results
 
-    def take_whole(self) -> list[Any]:
-        """Wait for all results."""
+    def take_whole(self) -> list[Any] | None:
+        """Wait for all results; ``None`` if one of them is a failure."""
         while True:
             self._there.clear()
             results = self.batch.take_whole()
-            if results is not None:
+            if results is not None or self.batch.failed:
                 return results
             self._there.wait()
 
@@ -161,25 +172,12 @@ def _source(iterables: tuple[Iterable[Any], ...]) -> tuple[Iterator[Any], bool]:
     return zip(*iterables, strict=False), inert
 
 
-def run_map(pool: ThreadPool, func: Callable[[Any], Any], iterable: Iterable[Any]) -> list[Any]:
-    """Do what ``map`` promises, in the current greenlet."""
-    feed = _Feed(pool, func, zipped=False, ordered=True, limit=None)
-    try:
-        feed.feed(*_source((iterable,)))
-    finally:
-        feed.exhaust()
-    results = feed.take_whole()
-    if feed.batch.failed:
-        for result in results:
-            if type(result) is Failure:
-                result.reraise()
-    return results
-
-
 class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run time
     """An iterator over a map's results as they come, and the greenlet that feeds it."""
 
     _ordered = False
+    #: Whether anybody has read.
+    _begun = False
 
     def __init__(
         self, pool: ThreadPool, func: Any, iterables: tuple[Iterable[Any], ...], limit: int | None
@@ -190,10 +188,13 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
         self._source: Any = _source(iterables)
         self._everything = not limit
         self._error: BaseException | None = None
-        self._ready: Iterator[Any] = iter(())
+        self._ready: deque[Any] = deque()
 
     def __del__(self) -> None:
-        self._feed.withdraw()
+        # Who has begun to read and drops it wants no more of it. Who never
+        # reads wants the function called.
+        if self._begun:
+            self._feed.withdraw()
 
     def _run(self) -> None:
         try:
@@ -211,21 +212,45 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
         return self
 
     def __next__(self) -> Any:
-        for value in self._ready:
-            if type(value) is Failure:
-                value.reraise()
-            return value
-        results = self._feed.take(self._everything)
-        if not results:
-            error, self._error = self._error, None
-            if error is not None:
-                raise error
-            raise StopIteration
-        self._ready = iter(results)
-        return self.__next__()
+        self._begun = True
+        ready = self._ready
+        while not ready:
+            results = self._feed.take(self._everything)
+            if results:
+                ready.extend(results)
+                results = None
+            elif results is not None:
+                self._end()
+                raise StopIteration
+        value = ready.popleft()
+        if type(value) is Failure:
+            value.reraise()
+        return value
+
+    next = __next__
+
+    def _end(self) -> None:
+        """Raise what the iterable raised, once."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
 
 class IMap(IMapUnordered):
     """As `IMapUnordered`, with the results in the order of the items."""
 
     _ordered = True
+
+    def whole(self) -> list[Any]:
+        """Return all results; raise what the first item in order to fail raised."""
+        whole = self._feed.take_whole()
+        if whole is None:
+            # The first failure ends the wait; the other items are run all the same.
+            whole = []
+            while (results := self._feed.take(everything=True)) != []:
+                for result in results or ():
+                    if type(result) is Failure:
+                        result.reraise()
+                whole += results or ()
+        self._end()
+        return whole

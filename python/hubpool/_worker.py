@@ -16,7 +16,7 @@ from greenlet import getcurrent, greenlet
 
 from hubpool import _gevent
 from hubpool._future import Future
-from hubpool._native import Batch, Core, Worker, name_thread
+from hubpool._native import Batch, Claims, Core, Worker, name_thread
 
 if TYPE_CHECKING:
     from hubpool.executor import ThreadPoolExecutor
@@ -63,6 +63,9 @@ class _Worker(greenlet):
         greenlet.__init__(self)
         self._core = core
         self.name = name
+        self._stderr = (
+            monkey.get_original("sys", "stderr") if monkey.is_module_patched("sys") else sys.stderr
+        )
 
     def _start(self) -> None:
         """Start the thread; if there can be none, take back the registration."""
@@ -88,11 +91,17 @@ class _Worker(greenlet):
         next_job = place.next
         run_job = self._run_job
         registered = True
+        # threading knows the thread only while it runs a task: an idle one can
+        # neither be joined nor be waited for.
+        threads = threading._active  # type: ignore[attr-defined]
+        ident = threading.get_ident()
+        thread = threading.current_thread()
+        thread.name = self.name
         try:
-            threading.current_thread().name = self.name
             go_on = self._prepare(place)
             while go_on:
                 self._fix_hub_before_block()
+                threads.pop(ident, None)
                 # gevent.util looks for this name to tell an idle worker.
                 gevent_threadpool_worker_idle = True
                 job = next_job()
@@ -100,11 +109,20 @@ class _Worker(greenlet):
                 if job is None:
                     registered = False
                     return
+                threads[ident] = thread
                 go_on = run_job(job, place)
                 job = None
-            # A hook failed. The caller has the error, or is about to get it.
-            place.flush()
+        except BaseException:  # noqa: BLE001 - it is the fate of the job
+            # Something was thrown into the thread, outside of a task.
+            job = place.taken()
+            if job is not None:
+                self._fail_job(job, place, sys.exc_info())
+                job = None
+            self._complain()
         finally:
+            # What the last job left: a hook that failed ends the worker.
+            place.flush()
+            threads.pop(ident, None)
             if registered:
                 self._core.unregister()
             try:
@@ -120,6 +138,14 @@ class _Worker(greenlet):
     def _run_job(self, job: Any, place: Worker) -> bool:
         """Run one job. Return whether the worker goes on."""
         raise NotImplementedError
+
+    def _fail_job(self, job: Any, place: Worker, exc_info: Any) -> None:
+        """End a job that the worker has taken and can not run."""
+        raise NotImplementedError
+
+    def _complain(self) -> None:
+        """Say that the worker ends before its time."""
+        print(f"Failed to run worker thread: {self!r}", file=self._stderr)
 
     def _ask_for_replacement(self) -> None:
         """See that somebody runs what is queued, though this worker ends."""
@@ -195,6 +221,10 @@ class _Worker(greenlet):
             del func, args, kwargs, result, value, error
 
 
+_before = _Worker._before_run_task
+_after = _Worker._after_run_task
+
+
 class _WorkerGreenlet(_Worker):
     """A worker of a :class:`ThreadPool`, made in the hub's thread.
 
@@ -207,9 +237,6 @@ class _WorkerGreenlet(_Worker):
     def __init__(self, threadpool: ThreadPool) -> None:
         _Worker.__init__(self, threadpool._core, f"hubpool-{next(_numbers)}")
         self._hub = threadpool.hub
-        self._stderr = (
-            monkey.get_original("sys", "stderr") if monkey.is_module_patched("sys") else sys.stderr
-        )
         # The pool itself is only weakly referred to, so that it can be dropped.
         self._pool = weakref.ref(threadpool)
         self._account = threadpool._account
@@ -236,8 +263,16 @@ class _WorkerGreenlet(_Worker):
         else:
             go_on = self._run_batch(job)
         if not go_on:
-            print(f"Failed to run worker thread: {self!r}", file=self._stderr)
+            self._complain()
         return go_on
+
+    def _fail_job(self, job: Any, place: Worker, exc_info: Any) -> None:
+        if type(job) is tuple:
+            func, _, _, result = job
+            error = ((self, func), exc_info)
+            place.finish(self._account.wake.native, (self._account, result, None, error))
+        else:
+            job.requeue()
 
     def _run_item(self, batch: Batch, args: Any) -> tuple[Any, bool]:
         """Run one item of a map; as `_run_task`, but return one value."""
@@ -251,16 +286,23 @@ class _WorkerGreenlet(_Worker):
 
     def _run_batch(self, batch: Batch) -> bool:
         """Run items of a map until none is left for this worker."""
-        claims = batch.claims()
+        claims = None
+        try:
+            claims = batch.claims()
+            return self._run_claims(batch, claims)
+        except BaseException:  # noqa: BLE001 - it belongs to the item at which it happened
+            # A hook failed, or something was thrown into the thread.
+            if claims is not None:
+                claims.last(self._failure(batch, sys.exc_info()))
+            return False
+
+    def _run_claims(self, batch: Batch, claims: Claims) -> bool:
         func = batch.func
         zipped = batch.zipped
         done = claims.done
         end = _END
         kind = type(self)
-        plain = (
-            kind._before_run_task is _WorkerGreenlet._before_run_task
-            and kind._after_run_task is _WorkerGreenlet._after_run_task
-        )
+        plain = kind._before_run_task is _before and kind._after_run_task is _after
         hooks = threading
         getprofile = sys.getprofile
         gettrace = sys.gettrace
@@ -297,20 +339,16 @@ class _WorkerGreenlet(_Worker):
             _gevent.run_on_hub(pool.hub, pool.adjust)
 
     def cleanup(self, hub_of_worker: Any) -> None:
-        """Destroy the hub that a task made in this thread; then leave the pool.
+        """Leave the pool; then destroy the hub that a task made in this thread.
 
-        Who waits for the thread may end the interpreter as soon as it has left,
-        so leaving comes last.
+        That comes last, since it waits for what the task has left there.
         """
-        try:
-            super().cleanup(hub_of_worker)
-        finally:
-            if self._hub is not None:
-                self._hub = None
-                _forget_thread()
-                self._workers.discard(self)
-                if self._account.watchers:
-                    self._account.wake.native.post((self._account, None, None, None))
+        if self._hub is not None:
+            self._hub = None
+            self._workers.discard(self)
+            if self._account.watchers:
+                self._account.wake.native.post((self._account, None, None, None))
+        super().cleanup(hub_of_worker)
 
     def __repr__(self) -> str:
         return (
@@ -386,13 +424,11 @@ class ExecutorWorker(_Worker):
     def _run_job(self, job: Any, place: Worker) -> bool:
         work = job.begin()
         if work is None:
-            self._core.finish()
+            place.end()
             return True
         func, args, kwargs = work
         value, error, go_on = self._run_task(func, args, kwargs, job)
         exception = None if error is None else error[1]
-        # The worker is free before anybody knows that the task has ended.
-        self._core.finish()
         try:
             del work, func, args, kwargs, error
             job.settle(value, exception, place)
@@ -401,6 +437,12 @@ class ExecutorWorker(_Worker):
         finally:
             del job, value, exception
         return go_on
+
+    def _fail_job(self, job: Any, place: Worker, exc_info: Any) -> None:
+        if job.done():
+            place.end()
+        else:
+            job.settle(None, exc_info[1], place)
 
     def _ask_for_replacement(self) -> None:
         executor = self._executor()
@@ -412,12 +454,5 @@ class ExecutorWorker(_Worker):
         try:
             super().cleanup(hub_of_worker)
         finally:
-            _forget_thread()
             self.alive.discard(self)
             self._ended.set_result(None)
-
-
-def _forget_thread() -> None:
-    # threading keeps the record of a thread that it did not start for ever.
-    active = threading._active  # type: ignore[attr-defined]
-    active.pop(threading.get_ident(), None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 #: Every executor, for the hook that runs in a forked child.
-_executors: weakref.WeakSet[ThreadPoolExecutor] = weakref.WeakSet()
+_executors: weakref.WeakValueDictionary[int, ThreadPoolExecutor] = weakref.WeakValueDictionary()
 
 #: Whether the interpreter has begun to exit: no thread is started any more.
 _exiting = False
@@ -57,7 +57,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     ) -> None:
         super().__init__(max_workers, thread_name_prefix, initializer, initargs)
         self._start_anew()
-        _executors.add(self)
+        _executors[id(self)] = self
 
     def _start_anew(self) -> None:
         self._core = Core(self._max_workers)
@@ -80,9 +80,20 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         core = self._core
         if core.wants_worker(1) and self._start_worker(future):
             return future
-        if _exiting or not core.submit(future):
+        manned = None if _exiting else core.submit(future)
+        if manned is None:
             raise self._refusal()
+        if not manned:
+            self._rescue(future)
         return future
+
+    def _rescue(self, future: Future[Any]) -> None:
+        # The last thread has ended just before the task was queued.
+        try:
+            self._adjust_thread_count()
+        except BaseException:
+            if self._core.withdraw(future):
+                raise
 
     def _refusal(self) -> RuntimeError:
         if self._broken:
@@ -204,7 +215,7 @@ def _at_exit() -> None:
 
 def _after_fork_in_child() -> None:
     ExecutorWorker.alive.clear()
-    for executor in tuple(_executors):
+    for executor in tuple(_executors.values()):
         executor._start_anew()
         if executor._shutdown or executor._broken:
             executor._core.close()

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gevent.event import AsyncResult
 from gevent.exceptions import InvalidThreadUseError
-from gevent.greenlet import Greenlet
 from gevent.hub import get_hub
 from gevent.lock import Semaphore
 from gevent.pool import GroupMappingMixin
 
 from hubpool import _gevent
 from hubpool._hub import Account, abandon_wake, close_inherited, may_wait
-from hubpool._map import IMap, IMapUnordered, run_map
+from hubpool._map import IMap, IMapUnordered
 from hubpool._native import Core
 from hubpool._worker import _WorkerGreenlet
 
@@ -30,7 +29,7 @@ _T = TypeVar("_T")
 _MOST_WORKERS = 2**30
 
 #: Every pool, for the hook that runs in a forked child.
-_pools: weakref.WeakSet[ThreadPool] = weakref.WeakSet()
+_pools: weakref.WeakValueDictionary[int, ThreadPool] = weakref.WeakValueDictionary()
 
 
 class _TaskQueue:
@@ -85,6 +84,7 @@ class ThreadPool(GroupMappingMixin):
         "_idle_task_timeout",
         "_maps",
         "_maxsize",
+        "_size_wish",
         "_worker_greenlets",
         "fork_watcher",
         "hub",
@@ -108,7 +108,7 @@ class ThreadPool(GroupMappingMixin):
         self.fork_watcher = None
         self._maxsize = maxsize
         self._start_anew()
-        _pools.add(self)
+        _pools[id(self)] = self
 
     def _start_anew(self) -> None:
         self.pid = os.getpid()
@@ -120,6 +120,8 @@ class ThreadPool(GroupMappingMixin):
         slots = Semaphore(self._maxsize + 1, self.hub)
         self._available_worker_threads_greenlet_sem = slots
         self._account = Account(self.hub, slots)
+        #: The last size that was asked for, as an object of its own.
+        self._size_wish = object()
         #: Maps at work, which want more workers when `maxsize` is raised.
         self._maps: set[Any] = set()
 
@@ -154,17 +156,18 @@ class ThreadPool(GroupMappingMixin):
         more = maxsize - self._maxsize
         self._core.set_maxsize(maxsize)
         self._maxsize = maxsize
+        _gevent.resize_semaphore(slots, more)
         for running in tuple(self._maps):
             running.share()
         self.adjust()
-        _gevent.resize_semaphore(slots, more)
 
     @property
     def size(self) -> int:
         """The number of worker threads.
 
         Setting it starts threads, or ends some and waits cooperatively until
-        they have; :exc:`ValueError` if it is negative or above ``maxsize``.
+        they have, or until somebody sets another size; :exc:`ValueError` if it
+        is negative or above ``maxsize``.
         """
         return len(self._worker_greenlets)
 
@@ -177,19 +180,30 @@ class ThreadPool(GroupMappingMixin):
             raise ValueError(
                 f"Size of the pool cannot be bigger than maxsize: {size!r} > {self._maxsize!r}"
             )
+        wish = self._size_wish = object()
         self._core.stop_shrinking()
+        self._account.notify()
         while self.size < size:
             self._add_thread()
         if self.size > size:
             self._core.shrink_to(size)
             if may_wait(self.hub):
-                self._account.wait_until(lambda: self.size <= size)
+                # Those who come meanwhile, since there is work, do not count.
+                before = self._worker_greenlets.copy()
+                workers = self._worker_greenlets
+                self._account.wait_until(
+                    lambda: self._size_wish is not wish or len(before & workers) <= size
+                )
 
     def join(self) -> None:
         """Wait cooperatively until all outstanding tasks have ended."""
         account = self._account
-        while account.outstanding:
+        if get_hub() is self.hub and self.hub.loop is not None:
             account.wait_until(lambda: not account.outstanding)
+        else:
+            # The hub may be unable to tell that it has the results.
+            core = self._core
+            account.wait_until(lambda: not core.unfinished)
 
     def kill(self) -> None:
         """Run what is queued, then end all threads; wait until they have ended.
@@ -254,8 +268,23 @@ class ThreadPool(GroupMappingMixin):
         except BaseException:
             slots.release()
             raise
-        core.submit((func, args, kwargs, result))
+        task = (func, args, kwargs, result)
+        if not core.submit(task):
+            self._rescue(task)
         return result
+
+    def _rescue(self, task: Any) -> None:
+        # The last worker has expired just before the task was queued, or there
+        # may not be any.
+        if not self._core.wants_worker(0):
+            return
+        try:
+            self._add_thread()
+        except BaseException:
+            if self._core.withdraw(task):
+                self._available_worker_threads_greenlet_sem.release()
+                self._account.end()
+                raise
 
     def map(self, func: Callable[[Any], Any], iterable: Iterable[Any]) -> list[Any]:
         """Return ``[func(item) for item in iterable]``, worked out by the threads.
@@ -267,7 +296,8 @@ class ThreadPool(GroupMappingMixin):
             result: list[Any] = super().map(func, iterable)
             return result
         self._check_batch(func)
-        whole: list[Any] = Greenlet.spawn(run_map, self, func, iterable).get()
+        feeder: Any = IMap
+        whole: list[Any] = feeder.spawn(self, func, (iterable,), None).whole()
         return whole
 
     def imap(
@@ -306,8 +336,8 @@ class ThreadPool(GroupMappingMixin):
             raise TypeError(f"func must be callable: {func!r}")
 
     def _runs_batches(self) -> bool:
-        # A subclass that overrides spawn() sees each item of each map.
-        return type(self).spawn is ThreadPool.spawn
+        # Who overrides spawn(), in a class or an instance, sees each item of each map.
+        return getattr(self.spawn, "__func__", None) is _spawn
 
     def _apply_immediately(self) -> bool:
         return get_hub() is not self.hub
@@ -336,6 +366,9 @@ class ThreadPool(GroupMappingMixin):
         _gevent.resize_semaphore(slots, _MOST_WORKERS - slots.counter)
 
 
+_spawn = ThreadPool.spawn
+
+
 def _check_maxsize(maxsize: Any) -> None:
     if not isinstance(maxsize, int):
         raise TypeError(f"maxsize must be integer: {maxsize!r}")
@@ -346,7 +379,7 @@ def _check_maxsize(maxsize: Any) -> None:
 
 
 def _after_fork_in_child() -> None:
-    pools = tuple(_pools)
+    pools = tuple(_pools.values())
     for pool in pools:
         abandon_wake(pool.hub)
     for pool in pools:

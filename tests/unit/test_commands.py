@@ -168,3 +168,41 @@ def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     done = _run("-m", "hubpool", "missing.py", cwd=tmp_path)
     assert done.returncode != 0
     assert "missing.py" in done.stderr
+
+
+def test_a_program_behind_a_link_finds_its_neighbours(program: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.py"
+    link.symlink_to(program)
+    (program.parent / "neighbour.py").write_text("word = 'here'\n", encoding="utf-8")
+    program.write_text("import neighbour; print(neighbour.word)", encoding="utf-8")
+    done = _run("-m", "hubpool", str(link), cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("here\n", "")
+
+
+def test_a_safe_path_stays_as_it_is(program: Path, tmp_path: Path) -> None:
+    program.write_text("import sys; print(sys.path[0])", encoding="utf-8")
+    plain = _run("-P", str(program), cwd=tmp_path) if sys.version_info >= (3, 11) else None
+    if plain is not None:
+        assert _run("-P", "-m", "hubpool", str(program), cwd=tmp_path).stdout == plain.stdout
+
+
+def test_the_program_is_main_until_the_process_ends(program: Path) -> None:
+    program.write_text(
+        "import atexit, pickle, sys, threading\n"
+        "class C: pass\n"
+        "def look(): print(type(pickle.loads(pickle.dumps(C()))) is C)\n"
+        "def wait(): threading.main_thread().join(); look()\n"
+        "atexit.register(look)\n"
+        "threading.Thread(target=wait).start()\n",
+        encoding="utf-8",
+    )
+    for command in ([str(program)], ["-m", "program"]):
+        done = _run("-m", "hubpool", *command, cwd=program.parent)
+        assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
+
+
+@pytest.mark.parametrize("option", ["-c", "-", "--version"])
+def test_other_options_are_refused_with_the_usage(option: str, tmp_path: Path) -> None:
+    done = _run("-m", "hubpool", option, "pass", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: python -m hubpool")

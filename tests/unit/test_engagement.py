@@ -101,16 +101,26 @@ def test_a_worker_is_the_root_of_a_tree(pool: hubpool.ThreadPool, gate: Gate) ->
     assert worker.parent not in roots
 
 
-def test_an_idle_worker_is_shown_by_its_name_where_it_waits(pool: hubpool.ThreadPool) -> None:
-    name = pool.apply(lambda: threading.current_thread().name)
+def test_an_idle_worker_is_shown_as_gevent_shows_its_own(pool: hubpool.ThreadPool) -> None:
+    pool.apply(abs, (-1,))
     (worker,) = pool._worker_greenlets
-    mark = f"Thread 0x{worker._thread_ident:x} ({name})"
+    mark = f"Thread 0x{worker._thread_ident:x} (idle threadpool worker)"
+    until(lambda: mark in _run_info())
+    section = _run_info().split(mark)[1].split("*" * 80)[0]
+    assert section.count("File ") == 0
 
-    def section() -> str:
-        return _run_info().split(mark)[1].split("*" * 80)[0]
 
-    until(lambda: "job = next_job()" in section())
-    assert section().count("File ") == 1
+def test_threading_knows_a_worker_by_its_name_while_it_runs_a_task(
+    pool: hubpool.ThreadPool, gate: Gate
+) -> None:
+    before = threading.enumerate()
+    result = pool.spawn(lambda: gate(threading.current_thread()))
+    gate.await_entered()
+    (worker,) = set(threading.enumerate()) - set(before)
+    assert worker.name.startswith("hubpool-")
+    gate.open()
+    assert result.get() is worker
+    until(lambda: threading.enumerate() == before)
 
 
 def test_destroying_a_hub_ends_the_threads_of_its_pool() -> None:

@@ -1,116 +1,614 @@
-"""The executor."""
+"""The executor: what the standard library's promises, and what gevent's does."""
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
+import gc
+import itertools
+import logging
+import os
 import threading
-from typing import TYPE_CHECKING
+import time
+import weakref
+from concurrent.futures.thread import BrokenThreadPool
+from typing import TYPE_CHECKING, Any
 
 import gevent
 import pytest
-from gates import Gate, fail, pool_threads, settle, until
+from gates import LIMIT, Gate, fail, settle, until
 
 import hubpool
+from hubpool import _gevent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gates import Reported
+
+    from hubpool._future import Future
 
 
 @pytest.fixture
 def executor() -> Iterator[hubpool.ThreadPoolExecutor]:
-    before = set(pool_threads())
-    executor = hubpool.ThreadPoolExecutor(2)
-    yield executor
-    executor.shutdown()
-    until(lambda: not set(pool_threads()) - before)
+    """Return an executor of two threads."""
+    with hubpool.ThreadPoolExecutor(2) as executor:
+        yield executor
 
 
-def test_it_is_an_executor_over_hubpools_pool(executor: hubpool.ThreadPoolExecutor) -> None:
+@pytest.fixture
+def gate(executor: hubpool.ThreadPoolExecutor) -> Iterator[Gate]:  # noqa: ARG001 - their ends
+    """Make a gate that is opened before the executor is shut down."""
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
+def _in_thread(function: Callable[[], Any]) -> Any:
+    """Call it in a thread without a hub."""
+    told: list[Any] = []
+    thread = threading.Thread(target=lambda: told.append(function()))
+    thread.start()
+    thread.join(LIMIT)
+    return told[0]
+
+
+def _ended(executor: hubpool.ThreadPoolExecutor) -> bool:
+    return not executor._core.workers and all(w._ended.done() for w in executor._threads)
+
+
+def test_it_is_an_executor_of_the_standard_librarys(executor: hubpool.ThreadPoolExecutor) -> None:
     assert isinstance(executor, concurrent.futures.ThreadPoolExecutor)
-    assert type(executor._threadpool) is hubpool.ThreadPool
-    assert executor._threadpool.maxsize == 2
-
-
-def test_submit_returns_a_future_of_the_result(executor: hubpool.ThreadPoolExecutor) -> None:
     future = executor.submit(int, "11", base=2)
-    assert future.result(timeout=30) == 3
-    assert future.done()
-    assert future.exception() is None
-    assert executor.submit(threading.get_ident).result() != threading.get_ident()
+    assert isinstance(future, concurrent.futures.Future)
+    assert future.result(timeout=LIMIT) == 3
 
 
-def test_a_future_raises_what_the_function_raises(
+def test_more_is_submitted_than_there_are_threads_and_nobody_waits(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    futures = [executor.submit(gate, number) for number in range(1000)]
+    gate.await_entered(2)
+    assert len(executor._threads) == 2
+    assert not any(future.done() for future in futures)
+    gate.open()
+    assert [future.result() for future in futures] == list(range(1000))
+
+
+def test_several_greenlets_that_submit_to_a_full_executor_get_their_results(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    def use() -> list[int]:
+        return [executor.submit(gate, number).result() for number in range(10)]
+
+    users = [gevent.spawn(use) for _ in range(10)]
+    settle()
+    gate.open()
+    gevent.joinall(users, raise_error=True)
+    assert [user.get() for user in users] == [list(range(10))] * 10
+
+
+def test_any_thread_may_submit_and_wait(executor: hubpool.ThreadPoolExecutor) -> None:
+    def use() -> list[int]:
+        assert _gevent.get_hub_if_exists() is None
+        return [executor.submit(abs, -number).result() for number in range(100)]
+
+    told: list[list[int]] = []
+    threads = [threading.Thread(target=lambda: told.append(use())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert told == [list(range(100))] * 4
+    assert len(executor._threads) <= 2
+
+
+def test_a_task_may_submit_and_wait_for_another(executor: hubpool.ThreadPoolExecutor) -> None:
+    assert executor.submit(lambda: executor.submit(abs, -1).result()).result() == 1
+
+
+def test_waiting_lets_other_greenlets_run(executor: hubpool.ThreadPoolExecutor, gate: Gate) -> None:
+    waits: list[Callable[[Future[int]], Any]] = [
+        lambda future: future.result(),
+        lambda future: future.exception(),
+        lambda future: future.get(),
+        lambda future: future.wait(),
+        lambda future: gevent.wait([future]),
+        lambda future: next(iter(gevent.iwait([future]))),
+    ]
+    future = executor.submit(gate, 7)
+    waiters = [gevent.spawn(wait, future) for wait in waits]
+    gate.await_entered()
+    assert not any(waiter.ready() for waiter in waiters)
+    gate.open()
+    gevent.joinall(waiters, raise_error=True)
+    assert [waiter.get() for waiter in waiters] == [7, None, 7, 7, [future], future]
+
+
+def test_a_wait_off_the_hub_blocks_its_thread_alone(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    future = executor.submit(gate, 7)
+    with concurrent.futures.ThreadPoolExecutor(1) as native:
+        there = native.submit(future.result)
+        gate.await_entered()
+        gate.open()
+        until(there.done)
+        assert there.result() == 7
+
+
+@pytest.mark.parametrize("off_the_hub", [False, True])
+def test_waits_time_out(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate, off_the_hub: bool
+) -> None:
+    future = executor.submit(gate, 1)
+
+    def look() -> str:
+        for seconds in (0, -1, 0.001):
+            with pytest.raises(concurrent.futures.TimeoutError):
+                future.result(seconds)
+            with pytest.raises(concurrent.futures.TimeoutError):
+                future.exception(timeout=seconds)
+            with pytest.raises(gevent.Timeout):
+                future.get(timeout=seconds)
+            assert future.wait(seconds) is None
+        with pytest.raises(gevent.Timeout):
+            future.get(block=False)
+        return "looked"
+
+    assert (_in_thread(look) if off_the_hub else look()) == "looked"
+    assert future._links == ()
+    gate.open()
+    assert future.result() == future.get(block=False) == 1
+
+
+def test_somebody_elses_timeout_passes_through(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    future = executor.submit(gate, 1)
+    with pytest.raises(gevent.Timeout) as caught, gevent.Timeout(0.001) as timeout:
+        future.result(LIMIT)
+    assert caught.value is timeout
+    assert future._links == ()
+
+
+def test_a_future_raises_what_the_function_raises_and_nobody_reports_it(
     executor: hubpool.ThreadPoolExecutor, errors: list[Reported]
 ) -> None:
     future = executor.submit(fail)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="on purpose") as caught:
         future.result()
-    assert [error.kind for error in errors] == [ZeroDivisionError]
+    assert caught.traceback[-1].name == "fail"
+    assert future.exception() is caught.value
+    with pytest.raises(ZeroDivisionError):
+        future.get()
+    assert future.wait() is None
+    settle()
+    assert errors == []
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration])
+def test_an_error_of_any_kind_is_the_futures(
+    executor: hubpool.ThreadPoolExecutor, kind: type[BaseException]
+) -> None:
+    def throw() -> None:
+        raise kind("thrown")
+
+    assert type(executor.submit(throw).exception()) is kind
+    assert executor.submit(abs, -1).result() == 1
+
+
+def test_the_function_and_its_arguments_are_dropped_with_the_task(
+    executor: hubpool.ThreadPoolExecutor,
+) -> None:
+    class Thing:
+        def __call__(self, other: Thing) -> int:
+            return 1
+
+    one, two = Thing(), Thing()
+    refs = weakref.ref(one), weakref.ref(two)
+    future = executor.submit(one, two)
+    del one, two
+    assert future.result() == 1
+    assert [ref() for ref in refs] == [None, None]
+
+
+def test_queued_work_is_cancelled_and_dropped(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    running = [executor.submit(gate) for _ in range(2)]
+    gate.await_entered(2)
+    things = [threading.Event() for _ in range(2)]
+    queued = [executor.submit(thing.set) for thing in things]
+    refs = [weakref.ref(thing) for thing in things]
+    del things
+    waiting = gevent.spawn(queued[0].exception)
+    settle()
+    assert [future.cancel() for future in (*running, *queued)] == [False, False, True, True]
+    assert [ref() for ref in refs] == [None, None]
+    assert all(future.cancelled() and future.done() for future in queued)
+    with pytest.raises(concurrent.futures.CancelledError):
+        waiting.get()
+    for wait in (queued[1].result, queued[1].get):
+        with pytest.raises(concurrent.futures.CancelledError):
+            wait()
+    # Nobody needs a thread to learn of it.
+    assert concurrent.futures.wait(queued, timeout=LIMIT).done == set(queued)
+    assert queued[0].cancel()
+    gate.open()
+    assert executor.submit(abs, -1).result() == 1
+
+
+def test_callbacks_are_called_in_order_and_their_errors_are_logged(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[Any] = []
+    future = executor.submit(gate, 1)
+    future.add_done_callback(lambda done: called.append((1, done, threading.get_ident())))
+    future.add_done_callback(fail)
+    future.add_done_callback(lambda done: called.append((2, done, threading.get_ident())))
+    assert called == []
+    gate.open()
+    until(lambda: len(called) == 2)
+    (worker,) = executor._threads
+    assert called == [(n, future, worker._thread_ident) for n in (1, 2)]
+    future.add_done_callback(called.append)
+    assert called[2:] == [future]
+    assert [record.message[:28] for record in caplog.records] == ["exception calling callback f"]
+
+
+def test_a_callback_that_raises_worse_does_not_end_the_thread(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    def leave(_: object) -> None:
+        raise SystemExit
+
+    future = executor.submit(gate, 1)
+    future.add_done_callback(leave)
+    gate.open()
+    assert future.result() == 1
+    assert executor.submit(abs, -2).result() == 2
+    until(lambda: "Exception in a callback" in caplog.text)
+
+
+def test_a_callback_may_wait_for_another_task(executor: hubpool.ThreadPoolExecutor) -> None:
+    told: list[int] = []
+    executor.submit(abs, -1).add_done_callback(
+        lambda _: told.append(executor.submit(abs, -2).result())
+    )
+    until(lambda: told == [2])
+
+
+@pytest.mark.parametrize("off_the_hub", [False, True])
+def test_wait_and_as_completed(executor: hubpool.ThreadPoolExecutor, off_the_hub: bool) -> None:
+    gates = [Gate() for _ in range(2)]
+    futures = [executor.submit(gate, gate) for gate in gates]
+
+    def look() -> None:
+        timed_out = concurrent.futures.wait(futures, timeout=0.001)
+        assert (timed_out.done, timed_out.not_done) == (set(), set(futures))
+        completed = concurrent.futures.as_completed(futures)
+        gates[1].open()
+        assert next(completed) is futures[1]
+        first = concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_COMPLETED)
+        assert first.done == {futures[1]}
+        gates[0].open()
+        assert list(completed) == [futures[0]]
+        assert concurrent.futures.wait(futures).done == set(futures)
+
+    _in_thread(look) if off_the_hub else look()
+    assert [future._links for future in futures] == [(), ()]
+
+
+def test_wait_ends_with_the_first_exception(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    futures = [executor.submit(gate), executor.submit(fail)]
+    ended = concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
+    assert ended.done == {futures[1]}
+
+
+def test_asyncio_runs_functions_in_it(executor: hubpool.ThreadPoolExecutor) -> None:
+    async def use() -> list[int]:
+        loop = asyncio.get_running_loop()
+        first = loop.run_in_executor(executor, abs, -1)
+        second = asyncio.wrap_future(executor.submit(abs, -2))
+        with pytest.raises(ZeroDivisionError):
+            await loop.run_in_executor(executor, fail)
+        return list(await asyncio.gather(first, second))
+
+    assert asyncio.run(use()) == [1, 2]
+
+
+def test_links_are_told_on_the_hub(executor: hubpool.ThreadPoolExecutor, gate: Gate) -> None:
+    told: list[Any] = []
+
+    def tell(future: object) -> None:
+        told.append((future, gevent.getcurrent()))
+
+    def unwanted(_: object) -> None:
+        told.append("unwanted")
+
+    future = executor.submit(gate)
+    future.rawlink(tell)
+    future.rawlink(unwanted)
+    future.unlink(unwanted)
+    future.unlink(unwanted)
+    gate.open()
+    until(lambda: told)
+    future.rawlink(tell)
+    assert len(told) == 1
+    until(lambda: len(told) == 2)
+    assert told == [(future, gevent.get_hub())] * 2
+
+
+def test_gevent_waits_for_the_first_of_several(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    first, second = executor.submit(gate), executor.submit(abs, -1)
+    assert gevent.wait([first, second], count=1) == [second]
+    assert not first.ready()
+    gevent.spawn(gate.open)
+    assert set(gevent.wait([first, second])) == {first, second}
 
 
 def test_map_gives_the_results_in_order(executor: hubpool.ThreadPoolExecutor) -> None:
-    assert list(executor.map(pow, range(20), [2] * 20)) == [n * n for n in range(20)]
+    assert list(executor.map(pow, range(20), itertools.repeat(2), chunksize=3)) == [
+        number**2 for number in range(20)
+    ]
 
 
-def test_result_times_out(executor: hubpool.ThreadPoolExecutor) -> None:
-    gate = Gate()
-    future = executor.submit(gate, 1)
+def test_map_raises_what_fails_and_cancels_the_rest(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    ran: list[int] = []
+
+    def work(number: int) -> None:
+        if number == 0:
+            fail()
+        gate()
+        ran.append(number)
+
+    results = executor.map(work, range(20))
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    gate.open()
+    executor.shutdown()
+    assert len(ran) <= 2
+
+
+def test_map_times_out(executor: hubpool.ThreadPoolExecutor, gate: Gate) -> None:
+    results = executor.map(lambda number: number and gate(number), range(3), timeout=0.05)
+    assert next(results) == 0
     with pytest.raises(concurrent.futures.TimeoutError):
-        future.result(timeout=0.001)
-    assert not future.done()
-    gate.open()
-    assert future.result() == 1
+        next(results)
 
 
-def test_gevent_waits_for_futures(executor: hubpool.ThreadPoolExecutor) -> None:
-    gate = Gate()
-    first, second = executor.submit(gate), executor.submit(abs, -1)
-    assert gevent.wait([first, second], count=1) == [second]
-    assert not first.done()
-    gevent.spawn(gate.open)
-    assert sorted(map(id, gevent.wait([first, second]))) == sorted([id(first), id(second)])
-    assert first.done()
-
-
-def test_a_callback_is_called_with_the_future(executor: hubpool.ThreadPoolExecutor) -> None:
-    gate = Gate()
-    future = executor.submit(gate, 1)
-    called: list[object] = []
-    future.add_done_callback(called.append)
-    settle()
-    assert called == []
-    gate.open()
-    until(lambda: called)
-    assert called == [future]
-
-
-def test_shutdown_runs_what_is_queued_and_ends_the_threads(
+def test_map_with_a_buffer_submits_no_more_than_that(
     executor: hubpool.ThreadPoolExecutor,
 ) -> None:
+    taken = itertools.count()
+    source = (next(taken) for _ in itertools.count())
+    results = executor.map(abs, source, buffersize=3)
+    assert next(taken) == 3
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 4, 5]
+    assert next(taken) == 9
+
+
+@pytest.mark.parametrize(("size", "kind"), [(0, ValueError), (1.5, TypeError), ("1", TypeError)])
+def test_a_wrong_buffer_is_refused(
+    executor: hubpool.ThreadPoolExecutor, size: Any, kind: type[Exception]
+) -> None:
+    with pytest.raises(kind, match="buffersize must be"):
+        executor.map(abs, [1], buffersize=size)
+
+
+def test_a_map_does_not_keep_its_executor() -> None:
+    executor = hubpool.ThreadPoolExecutor(1)
+    threads = executor._threads
+    results = executor.map(abs, range(3), buffersize=2)
+    del executor
+    assert list(results) == [0, 1]
+    for thread in threads:
+        thread.join()
+
+
+def test_an_initializer_runs_once_in_each_thread() -> None:
+    begun: list[tuple[str, int]] = []
+    barrier = threading.Barrier(2)
+
+    def begin(word: str) -> None:
+        begun.append((word, threading.get_ident()))
+
+    with hubpool.ThreadPoolExecutor(2, initializer=begin, initargs=("here",)) as executor:
+        idents = {future.result() and future for future in ()}
+        futures = [executor.submit(barrier.wait, LIMIT) for _ in range(2)]
+        idents = {executor.submit(threading.get_ident).result() for _ in futures}
+        assert sorted(future.result() for future in futures) == [0, 1]
+    assert [word for word, _ in begun] == ["here", "here"]
+    assert idents <= {ident for _, ident in begun}
+
+
+def test_an_initializer_that_raises_breaks_the_executor(caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate()
-    pool = executor._threadpool
-    assert pool is not None
+
+    def begin() -> None:
+        gate()
+        fail()
+
+    executor = hubpool.ThreadPoolExecutor(1, initializer=begin)
+    futures = [executor.submit(abs, -1) for _ in range(5)]
+    assert futures[3].cancel()
+    gate.open()
+    del futures[3]
+    for future in futures:
+        assert type(future.exception()) is BrokenThreadPool
+    with pytest.raises(BrokenThreadPool, match="initializer failed"):
+        executor.submit(abs, -1)
+    assert [record.message for record in caplog.records] == ["Exception in initializer:"]
+    assert caplog.records[0].levelno == logging.CRITICAL
+    executor.shutdown()
+    assert _ended(executor)
+
+
+def test_threads_have_the_names_that_were_asked_for() -> None:
+    def name() -> tuple[str, str]:
+        with open("/proc/thread-self/comm", encoding="utf-8") as comm:
+            return threading.current_thread().name, comm.read().strip()
+
+    with hubpool.ThreadPoolExecutor(1, thread_name_prefix="indexer-of-files") as executor:
+        assert executor.submit(name).result() == ("indexer-of-files_0", "indexer-of-file")
+        assert {thread.name for thread in executor._threads} == {"indexer-of-files_0"}
+    with hubpool.ThreadPoolExecutor(1) as executor:
+        assert executor.submit(name).result()[0].startswith("ThreadPoolExecutor-")
+
+
+@pytest.mark.parametrize(("size", "kind"), [(0, ValueError), (-1, ValueError), ("1", TypeError)])
+def test_a_wrong_number_of_threads_is_refused(size: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        hubpool.ThreadPoolExecutor(size)
+    with pytest.raises(kind):
+        concurrent.futures.ThreadPoolExecutor(size)
+
+
+def test_the_default_number_of_threads_is_the_standard_librarys() -> None:
+    with concurrent.futures.ThreadPoolExecutor() as theirs, hubpool.ThreadPoolExecutor() as ours:
+        assert ours._max_workers == theirs._max_workers
+
+
+def test_shutdown_waits_for_what_is_queued(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    futures = [executor.submit(gate, number) for number in range(5)]
+    closing = gevent.spawn(executor.shutdown)
+    gate.await_entered(2)
+    assert not closing.ready()
+    gate.open()
+    closing.get()
+    assert [future.done() for future in futures] == [True] * 5
+    assert _ended(executor)
+    executor.shutdown()
+    executor.kill()
+
+
+def test_shutdown_off_the_hub_waits_too(executor: hubpool.ThreadPoolExecutor, gate: Gate) -> None:
+    future = executor.submit(gate, 1)
+    gate.await_entered()
+    with concurrent.futures.ThreadPoolExecutor(1) as native:
+        closing = native.submit(executor.shutdown)
+        assert not closing.done()
+        gate.open()
+        closing.result(LIMIT)
+    assert future.done()
+    assert _ended(executor)
+
+
+def test_shutdown_without_a_wait_returns_and_the_queue_is_run(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    futures = [executor.submit(gate, number) for number in range(5)]
+    executor.shutdown(wait=False)
+    assert not any(future.done() for future in futures)
+    gate.open()
+    assert [future.result() for future in futures] == list(range(5))
+    until(lambda: _ended(executor))
+
+
+def test_shutdown_cancels_what_is_queued_if_asked_to(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    futures = [executor.submit(gate, number) for number in range(5)]
+    gate.await_entered(2)
+    executor.shutdown(wait=False, cancel_futures=True)
+    assert [future.cancelled() for future in futures] == [False] * 2 + [True] * 3
+    gate.open()
+    assert [future.result() for future in futures[:2]] == [0, 1]
+
+
+@pytest.mark.parametrize("how", ["shutdown", "kill", "__exit__"])
+def test_nothing_is_taken_after_shutdown(executor: hubpool.ThreadPoolExecutor, how: str) -> None:
+    getattr(executor, how)(*([None] * 3 if how == "__exit__" else []))
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+            executor.submit(abs, -1)
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            executor.map(abs, [-1])
+
+
+def test_a_task_cannot_wait_for_its_own_thread(executor: hubpool.ThreadPoolExecutor) -> None:
+    error = executor.submit(executor.shutdown).exception(LIMIT)
+    assert isinstance(error, RuntimeError)
+    assert "cannot join current thread" in str(error)
+
+
+def test_a_dropped_executor_runs_its_queue_and_ends_its_threads() -> None:
+    executor = hubpool.ThreadPoolExecutor(2)
+    gate = Gate()
+    futures = [executor.submit(gate, number) for number in range(5)]
+    threads, core = executor._threads, executor._core
+    dropped = weakref.ref(executor)
+    del executor
+    gc.collect()
+    assert dropped() is None
+    gate.open()
+    assert [future.result() for future in futures] == list(range(5))
+    for thread in threads:
+        thread.join()
+    assert core.workers == 0
+
+
+def test_idle_threads_are_used_again(executor: hubpool.ThreadPoolExecutor) -> None:
+    for number in range(50):
+        assert executor.submit(abs, -number).result() == number
+    assert len(executor._threads) == 1
+
+
+def test_a_thread_that_cannot_be_started_is_an_error_only_if_there_is_none(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_gevent, "start_new_thread", no_thread)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            executor.submit(abs, -1)
+    assert (executor._core.workers, executor._core.unfinished) == (0, 0)
+    first = executor.submit(gate, 1)
+    gate.await_entered()
+    with monkeypatch.context() as patch:
+        patch.setattr(_gevent, "start_new_thread", no_thread)
+        second = executor.submit(gate, 2)
+    gate.open()
+    assert (first.result(), second.result()) == (1, 2)
+
+
+def test_hooks_hold_for_each_task(executor: hubpool.ThreadPoolExecutor) -> None:
+    called: list[str] = []
+    threading.setprofile(lambda *event: called.append(event[1]))
+    try:
+        assert executor.submit(len, "ab").result() == 2
+    finally:
+        threading.setprofile(None)
+    assert "c_call" in called
+    del called[:]
+    assert executor.submit(len, "ab").result() == 2
+    assert called == []
+
+
+def test_a_forked_child_has_an_executor_of_its_own(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
     futures = [executor.submit(gate, number) for number in range(3)]
-    gevent.spawn(gate.open)
-    executor.shutdown()
-    assert pool.size == 0
+    gate.await_entered(2)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            inherited = [type(future.exception(LIMIT)) for future in futures]
+            if inherited == [concurrent.futures.BrokenExecutor] * 3:
+                os._exit(executor.submit(abs, -7).result(LIMIT))
+        finally:
+            os._exit(99)
+    until(lambda: os.waitpid(pid, os.WNOHANG)[0] or not time.sleep(0.01))  # type: ignore[func-returns-value]
+    gate.open()
     assert [future.result() for future in futures] == [0, 1, 2]
-
-
-def test_nothing_is_taken_after_shutdown(executor: hubpool.ThreadPoolExecutor) -> None:
-    executor.shutdown()
-    executor.shutdown()
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        executor.submit(abs, -1)
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        list(executor.map(abs, [-1]))
-
-
-def test_a_with_statement_shuts_down(executor: hubpool.ThreadPoolExecutor) -> None:
-    with executor:
-        future = executor.submit(abs, -1)
-    assert future.result() == 1
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        executor.submit(abs, -1)

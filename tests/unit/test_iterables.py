@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -228,14 +229,83 @@ def test_a_map_that_is_given_up_leaves_the_pool_empty(
 
 
 @IMAPS
-def test_a_map_that_is_dropped_leaves_the_pool_empty(pool: hubpool.ThreadPool, method: str) -> None:
-    results = getattr(pool, method)(abs, range(50), maxsize=2)
-    assert next(results) in (0, 1, 2)
-    pool.join()
-    assert len(pool) >= 50 - 1 - 2 - 1  # They wait for a reader.
+def test_a_map_that_is_dropped_half_way_is_not_run_further(
+    pool: hubpool.ThreadPool, gate: Gate, method: str
+) -> None:
+    results = getattr(pool, method)(lambda n: n and gate(n), range(50))
+    assert next(results) == 0
+    gate.await_entered(2)
+    assert len(pool) == 49
     del results
     gc.collect()
-    assert len(pool) == 0
+    assert len(pool) == 2
+    gate.open()
+    pool.join()
+    assert not gate.entered()
+
+
+@IMAPS
+def test_a_map_that_nobody_reads_is_run(pool: hubpool.ThreadPool, method: str) -> None:
+    called: list[int] = []
+    getattr(pool, method)(called.append, range(50))
+    until(lambda: len(called) == 50)
+    assert sorted(called) == list(range(50))
+
+
+@IMAPS
+def test_only_what_the_reader_has_room_for_counts_as_unfinished(
+    make_pool: MakePool, method: str
+) -> None:
+    pool = make_pool(5)
+    results = getattr(pool, method)(abs, range(100), maxsize=1)
+    settle()
+    pool.join()
+    assert (len(pool), bool(pool)) == (0, False)
+    assert pool.size <= 2
+    assert sorted(results) == list(range(100))
+
+
+@IMAPS
+@LIMITS
+def test_readers_in_several_greenlets_share_all_results(
+    pool: hubpool.ThreadPool, method: str, limit: int | None
+) -> None:
+    results = getattr(pool, method)(abs, range(300), maxsize=limit)
+    shares = [gevent.spawn(list, results) for _ in range(4)]
+    gevent.joinall(shares, raise_error=True)
+    assert sorted(itertools.chain(*(share.get() for share in shares))) == list(range(300))
+
+
+@IMAPS
+def test_a_result_that_has_been_read_is_not_kept(pool: hubpool.ThreadPool, method: str) -> None:
+    class Result:
+        pass
+
+    results = getattr(pool, method)(lambda _: Result(), range(50))
+    pool.join()
+    read = [weakref.ref(next(results)) for _ in range(40)]
+    assert [ref() for ref in read] == [None] * 40
+
+
+@IMAPS
+def test_an_object_that_keeps_its_own_map_is_collected(
+    pool: hubpool.ThreadPool, method: str
+) -> None:
+    class Crawler:
+        def __init__(self, unread: int) -> None:
+            self.results = getattr(pool, method)(self.fetch, range(3))
+            pool.join()
+            self.read = [next(self.results) for _ in range(3 - unread)]
+
+        def fetch(self, number: int) -> Crawler:
+            return self
+
+    def all_gone() -> bool:
+        gc.collect()
+        return [crawler() for crawler in crawlers] == [None, None]
+
+    crawlers = [weakref.ref(Crawler(unread)) for unread in (0, 3)]
+    until(all_gone)
 
 
 @IMAPS

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hubpool::{Claim, Order, Rings, Taken};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -28,8 +29,6 @@ pub struct Batch {
     func: Py<PyAny>,
     #[pyo3(get)]
     zipped: bool,
-    /// Whether the function has raised for an item.
-    failed: AtomicBool,
     /// Whether the hub's thread has issued a ticket since it last asked.
     stirred: AtomicBool,
 }
@@ -58,7 +57,6 @@ impl Batch {
             message,
             func,
             zipped,
-            failed: AtomicBool::new(false),
             stirred: AtomicBool::new(false),
         }
     }
@@ -82,8 +80,13 @@ impl Batch {
         this.inner.pending()
     }
 
-    /// Asks for a message when at most `low` items are pending; `False` if
-    /// that is so already.
+    /// How many items, up to `most`, may be fed: fewer only with a limit.
+    fn room(&self, most: usize) -> usize {
+        self.inner.room(most)
+    }
+
+    /// Asks for a message when at most `low` items are pending and there is
+    /// room; `False` if that is so already.
     fn await_room(&self, low: usize) -> bool {
         self.inner.await_room(low)
     }
@@ -133,19 +136,42 @@ impl Batch {
         Claims {
             batch: slf.clone().unbind(),
             since: Instant::now(),
-            index: AtomicUsize::new(0),
+            index: AtomicUsize::new(UNUSED),
         }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // All of it changes only with the interpreter attached.
+        visit.call(&self.message)?;
+        visit.call(&self.func)?;
+        self.inner
+            .visit(|item| visit.call(item), |result| visit.call(result))
+    }
+
+    /// Takes back the tickets that no worker has taken: for a pool that can not
+    /// have any.
+    fn recall(slf: &Bound<'_, Self>) {
+        let this = slf.get();
+        let pool = &this.core.get().pool;
+        while pool.withdraw(|job| job.is(slf)).is_some() {
+            this.inner.drop_ticket(this.ring(slf.py()));
+        }
+    }
+
+    /// Queues a ticket that a worker took and has not begun to use.
+    fn requeue(slf: &Bound<'_, Self>) {
+        slf.get().queue(slf.clone().into_any().unbind());
     }
 
     /// Notes that the function has raised for an item.
     fn fail(&self) {
-        self.failed.store(true, Ordering::Relaxed);
+        self.inner.fail();
     }
 
     /// Whether the function has raised for an item.
     #[getter]
     fn failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+        self.inner.failed()
     }
 }
 
@@ -187,9 +213,14 @@ pub struct Claims {
     batch: Py<Batch>,
     /// When the worker joined.
     since: Instant,
-    /// The claimed item's index. Only the worker uses it.
+    /// The claimed item's index, or one of the two below. Only the worker uses it.
     index: AtomicUsize,
 }
+
+/// The worker has not used its ticket yet.
+const UNUSED: usize = usize::MAX;
+/// The worker has claimed nothing, and its ticket is its no more.
+const LEFT: usize = usize::MAX - 1;
 
 #[pymethods]
 impl Claims {
@@ -210,22 +241,36 @@ impl Claims {
             return end;
         }
         pool.finish(1);
-        let index = self.index.load(Ordering::Relaxed);
+        let index = self.index.swap(LEFT, Ordering::Relaxed);
         let claim = batch
             .inner
             .complete_and_claim(index, result, batch.share(), batch.ring(py));
         self.claimed(py, claim, end)
     }
 
-    /// Records the claimed item's result. The worker leaves the batch, and its
-    /// ticket joins the queue again.
+    /// Records the claimed item's result, if one is claimed. The worker leaves
+    /// the batch, and its ticket joins the queue again.
     fn last(&self, py: Python<'_>, result: Py<PyAny>) {
         let batch = self.batch.get();
-        let pool = &batch.core.get().pool;
-        pool.finish(1);
-        let index = self.index.load(Ordering::Relaxed);
+        let index = self.index.swap(LEFT, Ordering::Relaxed);
+        if index == UNUSED {
+            batch.queue(self.batch.clone_ref(py).into_any());
+        }
+        if index >= LEFT {
+            return;
+        }
+        batch.core.get().pool.finish(1);
         batch.inner.complete(index, result, batch.ring(py));
         batch.queue(self.batch.clone_ref(py).into_any());
+    }
+}
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        // Something hit the worker between two instructions.
+        if *self.index.get_mut() == UNUSED {
+            Python::attach(|py| Batch::requeue(self.batch.bind(py)));
+        }
     }
 }
 
@@ -237,6 +282,7 @@ impl Claims {
         end: Py<PyAny>,
     ) -> Py<PyAny> {
         let Some(claim) = claim else {
+            self.index.store(LEFT, Ordering::Relaxed);
             return end;
         };
         self.index.store(claim.index, Ordering::Relaxed);

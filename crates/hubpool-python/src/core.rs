@@ -44,14 +44,22 @@ impl Core {
         }
     }
 
-    /// Queues a task, counted as unfinished. `False`: the pool is closed.
-    fn submit(&self, task: Py<PyAny>) -> bool {
+    /// Queues a task, counted as unfinished. Returns whether there is a worker
+    /// for it; `None` if the pool is closed and has not taken it.
+    fn submit(&self, task: Py<PyAny>) -> Option<bool> {
         self.pool.begin(1);
-        let taken = self.pool.submit(task);
-        if taken.is_err() {
+        let taken = self.pool.submit(task).ok();
+        if taken.is_none() {
             self.pool.finish(1);
         }
-        taken.is_ok()
+        taken
+    }
+
+    /// Takes back a task that no worker has taken; `False` if one has.
+    fn withdraw(&self, task: &Bound<'_, PyAny>) -> bool {
+        let found = self.pool.withdraw(|job| job.is(task));
+        self.pool.finish(usize::from(found.is_some()));
+        found.is_some()
     }
 
     /// Takes no more tasks; lets the workers end once the queue is empty.
@@ -139,6 +147,8 @@ struct Desk {
     attached_since: Instant,
     /// How often the worker has let the interpreter go since it was last idle.
     turns: u32,
+    /// The job that the worker took last, until it has ended.
+    taken: Option<Py<PyAny>>,
     /// The last task's message, for `wake`.
     outgoing: Option<Py<PyAny>>,
     /// The hub that the last message was for.
@@ -160,6 +170,7 @@ impl Worker {
             desk: Mutex::new(Desk {
                 attached_since: Instant::now(),
                 turns: 0,
+                taken: None,
                 outgoing: None,
                 wake: None,
             }),
@@ -174,10 +185,23 @@ impl Worker {
         Ok(())
     }
 
-    /// Counts a task as ended, and leaves its message.
-    fn finish(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
+    /// Counts the task as ended.
+    fn end(&self) -> PyResult<()> {
         self.core.get().pool.finish(1);
+        self.desk.lock().map_err(poisoned)?.taken = None;
+        Ok(())
+    }
+
+    /// Counts the task as ended, and leaves its message.
+    fn finish(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
+        self.end()?;
         self.leave(wake, message)
+    }
+
+    /// Takes the job that has not ended: for a worker that something has hit
+    /// outside of its task.
+    fn taken(&self) -> PyResult<Option<Py<PyAny>>> {
+        Ok(self.desk.lock().map_err(poisoned)?.taken.take())
     }
 
     /// Sends the message that was left: for a worker that takes no more jobs.
@@ -198,6 +222,7 @@ impl Worker {
     /// been let go, so that the hub does not wake up only to wait for it.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let pool = &self.core.get().pool;
+        drop(self.taken()?);
         let (may_stay, outgoing, wake) = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             let wake = desk.wake.as_ref().map(|wake| wake.clone_ref(py));
@@ -217,6 +242,7 @@ impl Worker {
         };
         if may_stay && let Some(job) = pool.try_next() {
             send();
+            self.desk.lock().map_err(poisoned)?.taken = Some(job.clone_ref(py));
             return Ok(Some(job));
         }
         let busy = pool.queued() > 0;
@@ -227,14 +253,15 @@ impl Worker {
             }
             pool.next_when(&self.place, self.idle, || wake.is_none_or(Wake::looking))
         });
+        let job = match next {
+            Next::Job(job) => Some(job),
+            Next::Exit | Next::Expired => None,
+        };
         let mut desk = self.desk.lock().map_err(poisoned)?;
         desk.attached_since = Instant::now();
         desk.turns = if busy { desk.turns.wrapping_add(1) } else { 0 };
-        drop(desk);
-        Ok(match next {
-            Next::Job(job) => Some(job),
-            Next::Exit | Next::Expired => None,
-        })
+        desk.taken = job.as_ref().map(|job| job.clone_ref(py));
+        Ok(job)
     }
 }
 

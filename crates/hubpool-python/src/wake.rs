@@ -1,6 +1,7 @@
 //! One hub's completion list, and the descriptor that wakes the hub.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hubpool::Outbox;
 use pyo3::prelude::*;
@@ -11,6 +12,11 @@ use pyo3::types::PyList;
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Wake {
     outbox: Outbox<Py<PyAny>>,
+    /// `None` once it is closed.
+    ends: Mutex<Option<Ends>>,
+}
+
+struct Ends {
     reader: OwnedFd,
     /// `None` where one descriptor serves both ends.
     writer: Option<OwnedFd>,
@@ -23,20 +29,29 @@ impl Wake {
         let (reader, writer) = open().map_err(std::io::Error::from)?;
         Ok(Self {
             outbox: Outbox::new(),
-            reader,
-            writer,
+            ends: Mutex::new(Some(Ends { reader, writer })),
         })
     }
 
-    /// The descriptor that the hub's loop watches.
+    /// The descriptor that the hub's loop watches; -1 once it is closed.
     fn fileno(&self) -> i32 {
-        self.reader.as_raw_fd()
+        self.ends()
+            .as_ref()
+            .map_or(-1, |ends| ends.reader.as_raw_fd())
+    }
+
+    /// Closes the descriptor of a hub that has been destroyed. Messages may
+    /// still be posted; they wake nobody.
+    fn close(&self) {
+        self.ends().take();
     }
 
     /// Adds a message; wakes the hub if nothing else has. Any thread may call it.
     pub fn post(&self, message: Py<PyAny>) {
-        if self.outbox.push(message) {
-            let fd = self.writer.as_ref().unwrap_or(&self.reader);
+        if self.outbox.push(message)
+            && let Some(ends) = &*self.ends()
+        {
+            let fd = ends.writer.as_ref().unwrap_or(&ends.reader);
             // It fails only if the counter or the pipe is full, and then the
             // descriptor is readable already.
             let _ = rustix::io::write(fd.as_fd(), &1_u64.to_ne_bytes());
@@ -45,9 +60,10 @@ impl Wake {
 
     /// Answers a wake-up: takes all messages, oldest first. For the hub's thread.
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let mut buffer = [0_u8; 8];
-        // The descriptor is emptied first: a message that comes now rings anew.
-        let _ = rustix::io::read(self.reader.as_fd(), &mut buffer);
+        if let Some(ends) = &*self.ends() {
+            // The descriptor is emptied first: a message that comes now rings anew.
+            let _ = rustix::io::read(ends.reader.as_fd(), &mut [0_u8; 8]);
+        }
         PyList::new(py, self.outbox.drain())
     }
 
@@ -65,6 +81,10 @@ impl Wake {
 }
 
 impl Wake {
+    fn ends(&self) -> MutexGuard<'_, Option<Ends>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the hub's thread has let the interpreter go to look out.
     pub fn looking(&self) -> bool {
         self.outbox.looking()

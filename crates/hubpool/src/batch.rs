@@ -52,6 +52,8 @@ struct State<T, R> {
     tickets: usize,
     /// The hub has fed the last item.
     exhausted: bool,
+    /// An item has failed: who waits for the whole batch reads on in order.
+    failed: bool,
     /// The reader found nothing and waits for the next result (`false`), or
     /// for the end of the whole batch (`true`).
     reader: Option<bool>,
@@ -117,6 +119,7 @@ impl<T, R> Batch<T, R> {
                 read: 0,
                 tickets: 0,
                 exhausted: false,
+                failed: false,
                 reader: None,
                 feeder: None,
             }),
@@ -139,14 +142,33 @@ impl<T, R> Batch<T, R> {
         self.lock().pending.len()
     }
 
-    /// Asks to be told when at most `low` items are pending. `false`: that is
-    /// so already, and nobody will be told.
+    /// How many items, up to `most`, may be fed so that each could be claimed:
+    /// fewer than `most` only with a limit.
+    pub fn room(&self, most: usize) -> usize {
+        most.min(self.room_in(&self.lock()))
+    }
+
+    /// Asks to be told when at most `low` items are pending and there is
+    /// [room](Self::room) for one more. `false`: that is so already, and nobody
+    /// will be told. Where only [`take`](Self::take) makes room, its caller tells.
     #[must_use]
     pub fn await_room(&self, low: usize) -> bool {
         let mut state = self.lock();
-        let wait = state.pending.len() > low;
+        let wait = state.pending.len() > low || self.room_in(&state) == 0;
         state.feeder = wait.then_some(low);
         wait
+    }
+
+    /// Says that an item fails, before its result is recorded. Who waits for
+    /// [the whole batch](Self::take_whole) is told as soon as there is
+    /// something to read in order.
+    pub fn fail(&self) {
+        self.lock().failed = true;
+    }
+
+    /// Whether an item has failed.
+    pub fn failed(&self) -> bool {
+        self.lock().failed
     }
 
     /// Says that the last item has been fed. Returns whether the reader waits
@@ -244,11 +266,13 @@ impl<T, R> Batch<T, R> {
         (taken, tickets)
     }
 
-    /// Takes all results once the last item has finished.
+    /// Takes all results once the last item has finished, unless one has
+    /// [failed](Self::fail): [`take`](Self::take) them then.
     #[must_use]
     pub fn take_whole(&self) -> Taken<R> {
         let mut state = self.lock();
-        let whole = state.exhausted && state.pending.is_empty() && state.running == 0;
+        let whole =
+            !state.failed && state.exhausted && state.pending.is_empty() && state.running == 0;
         if whole {
             state.reader = None;
             state.ready = 0;
@@ -262,6 +286,24 @@ impl<T, R> Batch<T, R> {
             state.reader = Some(true);
             Taken::Pending
         }
+    }
+
+    /// Shows all items that wait and all results that have not been taken; none
+    /// if another thread is at the batch just now. For collectors of garbage.
+    ///
+    /// # Errors
+    ///
+    /// What a call returns, which ends the visit.
+    pub fn visit<E>(
+        &self,
+        mut item: impl FnMut(&T) -> Result<(), E>,
+        result: impl FnMut(&R) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Ok(state) = self.state.try_lock() else {
+            return Ok(());
+        };
+        state.pending.iter().try_for_each(&mut item)?;
+        state.results.iter().flatten().try_for_each(result)
     }
 
     fn claim_in(&self, state: &mut State<T, R>, workers: usize) -> Option<Claim<T>> {
@@ -302,13 +344,23 @@ impl<T, R> Batch<T, R> {
 
     /// How many items may be claimed now.
     fn claimable(&self, state: &State<T, R>) -> usize {
-        let room = match self.limit {
+        self.may_be_unread(state)
+            .saturating_sub(state.running + state.ready)
+            .min(state.pending.len())
+    }
+
+    fn room_in(&self, state: &State<T, R>) -> usize {
+        self.may_be_unread(state)
+            .saturating_sub(state.running + state.ready + state.pending.len())
+    }
+
+    /// How many items may be running or finished and unread.
+    fn may_be_unread(&self, state: &State<T, R>) -> usize {
+        match self.limit {
             None => usize::MAX,
             // A reader that waits will take the next result at once.
-            Some(limit) => (limit + usize::from(state.reader.is_some()))
-                .saturating_sub(state.running + state.ready),
-        };
-        room.min(state.pending.len())
+            Some(limit) => limit + usize::from(state.reader.is_some()),
+        }
     }
 
     /// Issues a ticket if there is an item for one more worker, and no ticket
@@ -344,8 +396,10 @@ impl<T, R> State<T, R> {
     fn rings(&mut self) -> Rings {
         let reader = match self.reader {
             None => false,
-            Some(true) => self.exhausted && self.pending.is_empty() && self.running == 0,
-            Some(false) => matches!(self.results.front(), Some(Some(_))) || self.finished(),
+            Some(true) if !self.failed => {
+                self.exhausted && self.pending.is_empty() && self.running == 0
+            }
+            Some(_) => matches!(self.results.front(), Some(Some(_))) || self.finished(),
         };
         if reader {
             self.reader = None;

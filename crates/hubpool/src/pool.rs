@@ -107,24 +107,35 @@ impl<J> Pool<J> {
     }
 
     /// Adds a job at the end of the queue and wakes a worker if one sleeps.
+    /// Returns whether any worker is registered that can run it.
     ///
     /// # Errors
     ///
     /// [`Closed`] returns the job of who comes after [`close`](Self::close).
-    pub fn submit(&self, job: J) -> Result<(), Closed<J>> {
-        let sleeper = {
+    pub fn submit(&self, job: J) -> Result<bool, Closed<J>> {
+        let (sleeper, manned) = {
             let mut state = self.lock();
             if state.closed {
                 return Err(Closed(job));
             }
             state.queue.push_back(job);
             self.publish(&state);
-            state.sleeper()
+            (state.sleeper(), state.workers > 0)
         };
         if let Some(worker) = sleeper {
             worker.wake();
         }
-        Ok(())
+        Ok(manned)
+    }
+
+    /// Takes back the newest job that `is_it` knows and that no worker has taken.
+    /// `is_it` is called under the pool's lock: it must only compare.
+    pub fn withdraw(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
+        let mut state = self.lock();
+        let place = state.queue.iter().rposition(is_it)?;
+        let job = state.queue.remove(place);
+        self.publish(&state);
+        job
     }
 
     /// Takes no more jobs, and lets each worker end once the queue is empty.

@@ -1,0 +1,394 @@
+"""What must not be lost or stuck when things happen at the worst moment."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import pytest
+from gates import LIMIT, Gate, fail, settle, until
+
+import hubpool
+from hubpool import _gevent, _worker
+from hubpool._hub import hub_wake
+from hubpool._native import Core
+
+if TYPE_CHECKING:
+    from conftest import MakePool
+    from gates import Reported
+
+
+class HitError(Exception):
+    """Thrown into a thread."""
+
+
+class LateCore:
+    """A core whose last worker expires just before a task is queued."""
+
+    def __init__(self, pool: hubpool.ThreadPool) -> None:
+        self._pool = pool
+        self._core = pool._core
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._core, name)
+
+    def submit(self, task: object) -> bool | None:
+        self._core.shrink_to(0)
+        until(lambda: not self._core.workers)
+        self._pool._core = self._core
+        return self._core.submit(task)
+
+
+def _no_thread(*_: object) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_task_that_is_queued_as_the_last_worker_expires_is_run(make_pool: MakePool) -> None:
+    pool = make_pool(1)
+    assert pool.apply(abs, (-1,)) == 1
+    pool._core = LateCore(pool)  # type: ignore[assignment]
+    assert pool.spawn(abs, -2).get() == 2
+
+
+def test_such_a_task_is_taken_back_if_no_thread_can_be_started(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(1)
+    assert pool.apply(abs, (-1,)) == 1
+    ran: list[int] = []
+    with monkeypatch.context() as patch:
+        pool._core = LateCore(pool)  # type: ignore[assignment]
+        patch.setattr(_gevent, "start_new_thread", _no_thread)
+        with pytest.raises(RuntimeError, match="can't start"):
+            pool.spawn(ran.append, 1)
+    assert (len(pool), pool._core.queued, pool._account.outstanding) == (0, 0, 0)
+    assert pool.apply(abs, (-3,)) == 3
+    assert ran == []
+    assert pool._available_worker_threads_greenlet_sem.counter == 2
+
+
+@pytest.mark.parametrize("method", ["map", "imap", "imap_unordered"])
+def test_a_map_for_which_no_thread_can_be_started_leaves_nothing_behind(
+    pool: hubpool.ThreadPool, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(gevent.get_hub(), "exception_stream", None, raising=False)
+    ran: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(_gevent, "start_new_thread", _no_thread)
+        with pytest.raises(RuntimeError, match="can't start"):
+            list(getattr(pool, method)(ran.append, range(5)))
+    pool.join()
+    assert (len(pool), pool._core.queued) == (0, 0)
+    assert pool.map(abs, [-1]) == [1]
+    assert ran == []
+
+
+def test_a_maxsize_that_cannot_be_had_at_once_is_had_later(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(0)
+    result = pool.spawn(abs, -7)
+    with monkeypatch.context() as patch:
+        patch.setattr(_gevent, "start_new_thread", _no_thread)
+        with pytest.raises(RuntimeError, match="can't start"):
+            pool.maxsize = 3
+    assert pool._available_worker_threads_greenlet_sem.counter == 3
+    pool.adjust()
+    assert result.get() == 7
+
+
+def test_a_map_finds_a_worker_though_one_is_about_to_leave(make_pool: MakePool) -> None:
+    class Worker(hubpool._WorkerGreenlet):
+        def cleanup(self, hub_of_worker: Any) -> None:
+            leave.wait(LIMIT)  # It is not registered any more, but known.
+            super().cleanup(hub_of_worker)
+
+    class Pool(hubpool.ThreadPool):
+        _WorkerGreenlet = Worker
+
+    leave = threading.Event()
+    pool = make_pool(1, kind=Pool)
+    try:
+        assert pool.apply(abs, (-1,)) == 1
+        pool._core.shrink_to(0)
+        until(lambda: not pool._core.workers)
+        assert pool.size == 1
+        assert pool.map(abs, [-2]) == [2]
+    finally:
+        leave.set()
+
+
+def test_kill_returns_though_others_go_on_using_the_pool(pool: hubpool.ThreadPool) -> None:
+    stop = False
+
+    def use() -> None:
+        while not stop:
+            pool.spawn(abs, -1).get()
+
+    user = gevent.spawn(use)
+    settle()
+    for _ in range(20):
+        pool.kill()
+    stop = True
+    user.get()
+
+
+def test_who_asks_for_another_size_ends_the_wait_for_the_last(
+    pool: hubpool.ThreadPool, gate: Gate
+) -> None:
+    result = pool.spawn(gate)
+    gate.await_entered()
+    killer = gevent.spawn(pool.kill)
+    settle()
+    assert not killer.ready()
+    pool.size = 2
+    killer.get()
+    assert pool.size == 2
+    gate.open()
+    result.get()
+
+
+def test_map_raises_as_soon_as_the_first_item_to_fail_is_known(
+    pool: hubpool.ThreadPool, gate: Gate, errors: list[Reported]
+) -> None:
+    ran: list[int] = []
+
+    def work(number: int) -> None:
+        if number == 0:
+            fail()
+        gate()
+        ran.append(number)
+
+    with pytest.raises(ZeroDivisionError):
+        pool.map(work, range(4))
+    assert [error.kind for error in errors] == [ZeroDivisionError]
+    gate.open()
+    pool.join()
+    assert sorted(ran) == [1, 2, 3]
+
+
+def test_map_raises_what_fails_first_in_order(
+    pool: hubpool.ThreadPool, gate: Gate, errors: list[Reported]
+) -> None:
+    def work(number: int) -> None:
+        if number == 1:
+            raise LookupError
+        gate()
+        fail()
+
+    mapping = gevent.spawn(pool.map, work, range(2))
+    until(lambda: errors)
+    settle()
+    assert not mapping.ready()
+    gate.open()
+    with pytest.raises(ZeroDivisionError):
+        mapping.get()
+    assert len(errors) >= 2
+
+
+def test_another_thread_can_join_while_the_hub_is_blocked(pool: hubpool.ThreadPool) -> None:
+    pool.spawn(abs, -1)
+    thread = threading.Thread(target=pool.join)
+    thread.start()
+    thread.join(LIMIT)
+    assert not thread.is_alive()
+
+
+def test_a_task_is_not_lost_when_something_hits_its_worker_before(
+    pool: hubpool.ThreadPool, errors: list[Reported], capfd: pytest.CaptureFixture[str]
+) -> None:
+    # It is raised as the worker comes back with the next job.
+    for method in (pool.apply, pool.map):
+        ident = pool.apply(threading.get_ident)
+        until(lambda: not pool._core.unfinished)
+        gevent.sleep(0.01)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(ident), ctypes.py_object(HitError)
+        )
+        try:
+            assert method(abs, (-1,)) in (1, [1])
+        except HitError:
+            assert errors.pop().kind is HitError
+        pool.join()
+        assert len(pool) == 0
+        assert pool._available_worker_threads_greenlet_sem.counter == 3
+        pool.kill()
+    assert "Failed to run worker thread" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["map", "imap", "imap_unordered"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_hook_that_fails_in_a_map_fails_its_item(
+    make_pool: MakePool,
+    errors: list[Reported],
+    method: str,
+    plain: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Worker(hubpool._WorkerGreenlet):
+        def _after_run_task(self, func: Any, args: Any, *rest: Any) -> None:
+            sys.setprofile(None)
+            if args in (1, (1,)):
+                fail()
+
+    class Pool(hubpool.ThreadPool):
+        _WorkerGreenlet = Worker
+
+    if plain:
+        # The short way of the workers of a pool that overrides nothing.
+        monkeypatch.setattr(_worker, "_after", Worker._after_run_task)
+    pool = make_pool(2, kind=Pool)
+    with pytest.raises(ZeroDivisionError):
+        list(getattr(pool, method)(lambda _: sys.setprofile(lambda *_: None), range(3)))
+    pool.join()
+    assert len(pool) == 0
+    assert {error.kind for error in errors} == {ZeroDivisionError}
+
+
+def test_a_message_is_not_lost_when_the_one_before_it_is_interrupted() -> None:
+    class Target:
+        def deliver(self, number: int, _value: None, _error: None) -> None:
+            if number == 1:
+                raise HitError
+            told.append(number)
+
+    told: list[int] = []
+    wake = hub_wake(gevent.get_hub())
+    report = wake.__class__._report
+    wake.hold()
+    try:
+        # The report itself is hit, so the exception leaves the delivery.
+        wake.__class__._report = fail  # type: ignore[method-assign]
+        with pytest.raises(ZeroDivisionError):
+            wake._deliver([(Target(), number, None, None) for number in range(4)])
+        wake.__class__._report = report  # type: ignore[method-assign]
+        assert told == [0]
+        until(lambda: told == [0, 2, 3])
+    finally:
+        wake.__class__._report = report  # type: ignore[method-assign]
+        wake.release()
+
+
+def test_a_pool_sees_a_spawn_that_was_put_into_the_class_or_an_instance(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pool(hubpool.ThreadPool):
+        spawn: Any
+
+    seen: list[Any] = []
+    spawn = hubpool.ThreadPool.spawn
+
+    def noted(pool: hubpool.ThreadPool, *args: Any, **kwargs: Any) -> Any:
+        seen.append(args)
+        return spawn(pool, *args, **kwargs)
+
+    pool = make_pool(2, kind=Pool)
+    with monkeypatch.context() as patch:
+        patch.setattr(hubpool.ThreadPool, "spawn", noted)
+        assert pool.map(abs, [-1, -2]) == [1, 2]
+        assert list(pool.imap(abs, [-3])) == [3]
+    assert len(seen) == 3
+    pool.spawn = lambda *args, **kwargs: noted(pool, *args, **kwargs)
+    assert pool.map(abs, [-1, -2]) == [1, 2]
+    assert len(seen) == 5
+    del pool.spawn
+    assert pool.map(abs, [-1]) == [1]
+    assert len(seen) == 5
+
+
+def test_a_worker_sees_a_hook_that_was_put_into_the_class(
+    pool: hubpool.ThreadPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    before = hubpool._WorkerGreenlet._before_run_task
+
+    def noted(worker: Any, func: Any, *rest: Any) -> None:
+        seen.append(func)
+        before(worker, func, *rest)
+
+    monkeypatch.setattr(hubpool._WorkerGreenlet, "_before_run_task", noted)
+    assert pool.map(abs, [-1, -2]) == [1, 2]
+    assert seen == [abs, abs]
+
+
+def test_a_pool_that_compares_equal_to_others_needs_no_hash(make_pool: MakePool) -> None:
+    class Pool(hubpool.ThreadPool):
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    assert make_pool(1, kind=Pool).apply(abs, (-1,)) == 1
+
+
+def test_hubs_that_come_and_go_leave_no_descriptors() -> None:
+    def live() -> None:
+        pool = hubpool.ThreadPool(1)
+        assert pool.apply(abs, (-1,)) == 1
+        pool.kill()
+        gevent.get_hub().destroy(destroy_loop=True)
+
+    def descriptors() -> int:
+        for _ in range(3):
+            thread = threading.Thread(target=live)
+            thread.start()
+            thread.join()
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    before = descriptors()
+    for _ in range(4):
+        assert descriptors() <= before
+
+
+def test_kill_does_not_wait_for_what_a_task_left_in_its_own_hub(
+    pool: hubpool.ThreadPool, gate: Gate
+) -> None:
+    pool.apply(lambda: gevent.get_hub().threadpool.spawn(gate) and None)
+    pool.kill()
+    assert pool.size == 0
+
+
+def test_a_hub_that_is_destroyed_with_a_task_outstanding_is_quiet(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    gate = Gate()
+
+    def live() -> None:
+        hub = gevent.get_hub()
+        pool = hubpool.ThreadPool(1)
+        for _ in range(50):
+            pool.apply(abs, (-1,))  # It learns that looking out pays.
+        pool.spawn(gate)
+        loop = hub.loop
+        hub.destroy(destroy_loop=False)
+        for _ in range(20):
+            loop.run(nowait=True)
+        gate.open()
+        pool.join()
+        loop.destroy()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    thread.join(LIMIT)
+    assert not thread.is_alive()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_native_core_tells_whether_there_is_a_worker() -> None:
+    core = Core(1)
+    task = object()
+    assert core.submit(task) is False
+    assert core.withdraw(object()) is False
+    assert core.withdraw(task) is True
+    core.register()
+    assert core.submit(task) is True
+    core.close()
+    assert core.submit(task) is None
+    assert core.take_queue() == [task]
+    assert sys.getrefcount(task) == 2
