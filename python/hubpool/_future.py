@@ -16,7 +16,7 @@ from concurrent.futures._base import (
 )
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gevent.hub import Waiter, get_hub
+from gevent.hub import Waiter, get_hub, sleep
 from gevent.timeout import Timeout
 
 from hubpool import _gevent
@@ -324,7 +324,7 @@ class Future(concurrent.futures.Future[_T]):
             if *block* is false.
         """
         if self._state not in _DONE and not (block and self._wait(timeout)):
-            raise Timeout(timeout if block else 0)
+            raise Timeout(timeout if block and timeout and timeout > 0 else None)
         return self.result()
 
     def wait(self, timeout: float | None = None) -> _T | None:
@@ -383,6 +383,10 @@ class Future(concurrent.futures.Future[_T]):
     def _wait(self, timeout: float | None) -> bool:
         """Wait until it is done, at most so long. Return whether it is."""
         hub = _gevent.get_hub_if_exists()
+        if timeout is not None and timeout <= 0:
+            if hub is not None:
+                sleep(0)
+            return self.done()
         if hub is None:
             bell = _gevent.new_lock()
             bell.acquire()
@@ -394,11 +398,13 @@ class Future(concurrent.futures.Future[_T]):
         if link is not None:
             try:
                 if hub is None:
-                    bell.acquire(timeout=-1 if timeout is None else _lock_timeout(timeout))
+                    bell.acquire(
+                        timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+                    )
                 elif timeout is None:
                     waiter.get()
                 else:
-                    with Timeout(max(timeout, 0), False):  # type: ignore[arg-type]
+                    with Timeout(timeout, False):  # type: ignore[arg-type]
                         waiter.get()
             finally:
                 self._drop(link)
@@ -412,10 +418,6 @@ class Future(concurrent.futures.Future[_T]):
             if self._state in _DONE:
                 return
         self.settle(None, BrokenExecutor("the task was submitted in the parent process"))
-
-
-def _lock_timeout(seconds: float) -> float:
-    return min(max(seconds, 0), threading.TIMEOUT_MAX)
 
 
 def _after_fork_in_child() -> None:
