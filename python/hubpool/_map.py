@@ -212,20 +212,25 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
         return self
 
     def __next__(self) -> Any:
+        ready = self._ready
+        if not ready:
+            self._fetch()
+        value = ready.popleft()
+        if type(value) is Failure:
+            value.reraise()
+        return value
+
+    def _fetch(self) -> None:
+        """Wait for results, unless another greenlet that reads fetches some first."""
         self._begun = True
         ready = self._ready
         while not ready:
             results = self._feed.take(self._everything)
             if results:
                 ready.extend(results)
-                results = None
             elif results is not None:
                 self._end()
                 raise StopIteration
-        value = ready.popleft()
-        if type(value) is Failure:
-            value.reraise()
-        return value
 
     next = __next__
 
