@@ -50,7 +50,7 @@ test-all: ## Run all tests over every CPython from 3.10 on that is found.
 	  done; \
 	done
 
-bench: build ## Time the pool against gevent's, on one core and on two.
+bench: build ## Time pool and executor against their peers, on one core and on two.
 	$(PY) benches/bench_threadpool.py $(if $(QUICK),--rounds 3 --least 0.03)
 
 lint: build ## Check format, lints, types and stubs.

@@ -1,15 +1,17 @@
-"""Measures hubpool's pool against gevent's, in one process, one after the other.
+"""Measures hubpool's pool and executor against their peers, in one process, in turns.
 
 The cases are those of gevent's own ``benchmarks/bench_threadpool.py`` (20 calls of a
 function that does nothing, pools of 1 and of 5), the same with 20,000 items, and bursts
-of ``spawn``. Each round times both pools, in turns the one first and the other; a figure
-is the median of the rounds' ratios, with the lowest and the highest beside it. 2.0x
-means that hubpool takes half of gevent's time.
+of ``spawn``. The executor's peers are gevent's and the standard library's. Each round
+times both, in turns the one first and the other; a figure is the median of the rounds'
+ratios, with the lowest and the highest beside it. 2.0x means that hubpool takes half of
+the peer's time.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import os
 import statistics
 import sys
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.threadpool import ThreadPool as GeventPool
+from gevent.threadpool import ThreadPoolExecutor as GeventExecutor
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 FEW = 20
 MANY = 20_000
 BURST = 2_000
+SUBMITS = 10_000
 
 
 def noop() -> None:
@@ -60,6 +64,19 @@ def burst(pool: Any) -> None:
         result.get()
 
 
+def submit_wait(executor: Any) -> None:
+    """Submit and wait, one after the other."""
+    for _ in range(FEW):
+        executor.submit(noop).result()
+
+
+def submit_burst(executor: Any) -> None:
+    """Submit many, then wait for all."""
+    futures = [executor.submit(noop) for _ in range(SUBMITS)]
+    for future in futures:
+        future.result()
+
+
 def mapping(method: str, items: int) -> Callable[[Any], None]:
     """Make the case of a map over so many items."""
 
@@ -71,23 +88,32 @@ def mapping(method: str, items: int) -> Callable[[Any], None]:
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed, on a pool of a size that has all its threads."""
+    """What is timed, on a pool of a size that has its threads."""
 
     name: str
     maxsize: int
     tasks: int
     run: Callable[[Any], None]
+    ours: type[Any] = hubpool.ThreadPool
+    peer: type[Any] = GeventPool
+
+    @property
+    def against(self) -> str:
+        """The peer's name."""
+        return "gevent" if self.peer.__module__.startswith("gevent") else "stdlib"
 
     def seconds(self, kind: type[Any], loops: int) -> float:
         """Time so many runs on one pool."""
         pool = kind(self.maxsize)
-        pool.size = self.maxsize
+        if issubclass(kind, concurrent.futures.Executor):
+            self.run(pool)
+        else:
+            pool.size = self.maxsize
         start = time.perf_counter()
         for _ in range(loops):
             self.run(pool)
-        pool.join()
         taken = time.perf_counter() - start
-        pool.kill()
+        (pool.kill if hasattr(pool, "kill") else pool.shutdown)()
         return taken
 
 
@@ -99,6 +125,14 @@ def cases() -> list[Case]:
         for method in ("map", "imap", "imap_unordered"):
             for items in (FEW, MANY):
                 found.append(Case(f"{method} of {items:,}", maxsize, items, mapping(method, items)))
+    for maxsize in (1, 10):
+        for peer in (GeventExecutor, concurrent.futures.ThreadPoolExecutor):
+            for name, tasks, run in (
+                ("submit, result", FEW, submit_wait),
+                (f"{SUBMITS:,} submit, then result", SUBMITS, submit_burst),
+            ):
+                ours = hubpool.ThreadPoolExecutor
+                found.append(Case(name, maxsize, tasks, run, ours, peer))
     return found
 
 
@@ -107,33 +141,33 @@ class Figure:
     """A case's outcome."""
 
     case: Case
-    gevent_us: float
+    peer_us: float
     hubpool_us: float
     ratios: list[float]
 
 
 def measure(case: Case, rounds: int, least: float) -> Figure:
-    """Time a case on both pools, in turns."""
-    once = min(case.seconds(GeventPool, 1) for _ in range(2))
+    """Time a case on both, in turns."""
+    once = min(case.seconds(case.peer, 1) for _ in range(2))
     # Both do the same work, enough of it for the clock.
     loops = max(1, round(least / once))
     ratios = []
-    times: dict[type[Any], list[float]] = {GeventPool: [], hubpool.ThreadPool: []}
+    times: dict[type[Any], list[float]] = {case.peer: [], case.ours: []}
     for number in range(rounds):
         kinds = list(times) if number % 2 else list(times)[::-1]
         for kind in kinds:
             times[kind].append(case.seconds(kind, loops))
-        ratios.append(times[GeventPool][-1] / times[hubpool.ThreadPool][-1])
+        ratios.append(times[case.peer][-1] / times[case.ours][-1])
 
     def each(kind: type[Any]) -> float:
         return statistics.median(times[kind]) / loops / case.tasks * 1e6
 
-    return Figure(case, each(GeventPool), each(hubpool.ThreadPool), ratios)
+    return Figure(case, each(case.peer), each(case.ours), ratios)
 
 
 def main() -> int:
-    """Run what the command line asks for; fail if a case is slower than on gevent's pool."""
-    parser = argparse.ArgumentParser(description="Time hubpool's pool against gevent's.")
+    """Run what the command line asks for; fail if a case is slower than its peer."""
+    parser = argparse.ArgumentParser(description="Time hubpool against its peers.")
     parser.add_argument("--rounds", type=int, default=9, help="pairs of timings of each case")
     parser.add_argument("--least", type=float, default=0.1, help="seconds that a timing takes")
     parser.add_argument("--cores", type=int, choices=(1, 2), help="measure on so many only")
@@ -154,7 +188,7 @@ def main() -> int:
             title_justify="left",
         )
         table.add_column("case")
-        for column in ("pool of", "gevent us", "hubpool us", "ratio", "lowest", "highest"):
+        for column in ("of", "peer", "peer us", "hubpool us", "ratio", "lowest", "highest"):
             table.add_column(column, justify="right")
         for case in cases():
             if arguments.only not in case.name:
@@ -162,11 +196,12 @@ def main() -> int:
             figure = measure(case, arguments.rounds, arguments.least)
             ratio = statistics.median(figure.ratios)
             if ratio < 1:
-                slower.append(f"{case.name}, pool of {case.maxsize}, {cores} cores: {ratio:.2f}x")
+                slower.append(f"{case.name}, {case.maxsize} threads, {cores} cores: {ratio:.2f}x")
             table.add_row(
                 case.name,
                 str(case.maxsize),
-                f"{figure.gevent_us:.2f}",
+                case.against,
+                f"{figure.peer_us:.2f}",
                 f"{figure.hubpool_us:.2f}",
                 f"{ratio:.2f}x",
                 f"{min(figure.ratios):.2f}x",
@@ -175,7 +210,7 @@ def main() -> int:
         console.print(table)
         os.sched_setaffinity(0, available)
     for line in slower:
-        console.print(f"slower than gevent: {line}")
+        console.print(f"slower than the peer: {line}")
     return bool(slower)
 
 

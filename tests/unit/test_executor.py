@@ -342,6 +342,18 @@ def test_links_are_told_on_the_hub(executor: hubpool.ThreadPoolExecutor, gate: G
     assert told == [(future, gevent.get_hub())] * 2
 
 
+def test_only_who_waits_for_a_task_keeps_the_loop_alive(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    future = executor.submit(gate)
+    assert gevent.wait(timeout=LIMIT) is True
+    waiter = gevent.spawn(future.result)
+    assert gevent.wait(timeout=0.01) is False
+    gate.open()
+    assert gevent.wait(timeout=LIMIT) is True
+    assert waiter.ready()
+
+
 def test_gevent_waits_for_the_first_of_several(
     executor: hubpool.ThreadPoolExecutor, gate: Gate
 ) -> None:
