@@ -65,6 +65,14 @@ class HubWake:
             else:
                 self.close()
 
+    def sweep(self) -> None:
+        """Deliver what came too late for any watcher: it would stay, and keep its pool alive.
+
+        Hub's thread only. Nobody waits for such a message.
+        """
+        if self._holds == 0:
+            self._drain()
+
     def close(self) -> None:
         """Take the watchers out of the loop, and give them up."""
         watchers = self._watcher, self._lookout
@@ -273,6 +281,8 @@ class Account:
             self.wake.release()
             self.watchers -= 1
             self._events.remove(event)
+            # A worker that saw that it was waited for has posted by now.
+            self.wake.sweep()
 
 
 def may_wait(hub: Any) -> bool:

@@ -395,3 +395,19 @@ def test_a_native_core_tells_whether_there_is_a_worker() -> None:
     assert core.submit(task) is None
     assert core.take_queue() == [task]
     assert sys.getrefcount(task) == 2
+
+
+def test_a_notice_that_nobody_waits_for_any_more_does_not_stay(pool: hubpool.ThreadPool) -> None:
+    account = pool._account
+    calls = 0
+
+    def condition() -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            # A worker has left, and says so to who does not wait after all.
+            account.wake.native.post((account, None, None, None))
+        return calls >= 2
+
+    account.wait_until(condition)
+    assert account.wake.native.drain() == []

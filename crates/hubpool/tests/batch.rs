@@ -61,6 +61,67 @@ fn the_end_comes_after_the_last_result() {
 }
 
 #[test]
+fn who_waits_for_the_whole_is_told_of_the_first_failure_in_order() {
+    let batch = Batch::new(Order::Input, None);
+    let _ = batch.feed([0, 1, 2], WORKERS);
+    let claims: Vec<_> = (0..3)
+        .map(|_| batch.claim(WORKERS, quiet).unwrap())
+        .collect();
+    assert_eq!(batch.take_whole(), Taken::Pending);
+    let mut told = Rings::default();
+    batch.fail();
+    batch.complete(claims[1].index, 1, |rings| told = rings);
+    assert!(!told.reader, "an item before the failure is still running");
+    batch.complete(claims[0].index, 0, |rings| told = rings);
+    assert!(told.reader && batch.failed());
+    assert!(!batch.exhaust().reader);
+    assert_eq!(
+        batch.take_whole(),
+        Taken::Pending,
+        "it is to be read on in order"
+    );
+    assert_eq!(batch.take(true, WORKERS).0, Taken::Ready(vec![0, 1]));
+}
+
+#[test]
+fn a_limit_leaves_room_for_as_many_items_as_may_be_unread() {
+    let batch = Batch::new(Order::Completion, Some(2));
+    assert_eq!((batch.room(1), batch.room(9)), (1, 2));
+    let _ = batch.feed([1, 2], WORKERS);
+    assert_eq!(batch.room(9), 0);
+    assert!(batch.await_room(9), "few are pending, but there is no room");
+    let claim = batch.claim(WORKERS, quiet).unwrap();
+    batch.complete(claim.index, claim.item, quiet);
+    assert_eq!(batch.room(9), 0, "an unread result takes room, too");
+    assert_eq!(batch.take(true, WORKERS).0, Taken::Ready(vec![1]));
+    assert!(!batch.await_room(9));
+    assert_eq!(batch.take(true, WORKERS).0, Taken::Pending);
+    assert_eq!(batch.room(9), 2, "a reader that waits makes room");
+    assert_eq!(Batch::<u8, u8>::new(Order::Input, None).room(9), 9);
+}
+
+#[test]
+fn a_visit_shows_what_waits_and_what_has_not_been_read() {
+    let batch = Batch::new(Order::Input, None);
+    let _ = batch.feed([1, 2, 3, 4], WORKERS);
+    let claims = [(); 2].map(|()| batch.claim(WORKERS, quiet).unwrap());
+    batch.complete(claims[1].index, 20, quiet);
+    let (mut items, mut results) = (Vec::new(), Vec::new());
+    let visited: Result<(), ()> = batch.visit(
+        |item| {
+            items.push(*item);
+            Ok(())
+        },
+        |result| {
+            results.push(*result);
+            Ok(())
+        },
+    );
+    assert_eq!((visited, items, results), (Ok(()), vec![3, 4], vec![20]));
+    assert_eq!(batch.visit(|_| Err("stop"), |_| Ok(())), Err("stop"));
+}
+
+#[test]
 fn the_feeder_is_told_once_when_there_is_room() {
     let batch = Batch::new(Order::Input, None);
     let _ = batch.feed([1, 2, 3], 1);

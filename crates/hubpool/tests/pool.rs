@@ -94,6 +94,19 @@ fn a_closed_pool_runs_what_is_queued_takes_no_more_and_lets_its_workers_go() {
 }
 
 #[test]
+fn what_no_worker_has_taken_can_be_withdrawn_once() {
+    let pool = Pool::new(1);
+    assert_eq!(pool.submit(1), Ok(false), "there is no worker yet");
+    pool.register();
+    assert_eq!(pool.submit(2), Ok(true));
+    assert_eq!(pool.submit(1), Ok(true));
+    assert_eq!(pool.withdraw(|job| *job == 1), Some(1));
+    assert_eq!(pool.withdraw(|job| *job == 3), None);
+    assert_eq!(pool.queued(), 2);
+    assert_eq!(pool.take_queue(), [1, 2], "the newest one went");
+}
+
+#[test]
 fn threads_that_recruit_at_once_never_recruit_too_many() {
     let pool = Arc::new(Pool::<usize>::new(3));
     let recruited: usize = thread::scope(|scope| {
