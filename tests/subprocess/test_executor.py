@@ -1,0 +1,116 @@
+"""The executor as a process ends: what was submitted is done first, as in the standard library."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PATCHED = "from gevent import monkey; monkey.patch_all()\n"
+HUB = "import gevent; gevent.get_hub()\n"
+START = """
+import sys, threading, time
+from hubpool import ThreadPoolExecutor
+def work(word):
+    time.sleep(0.01)
+    sys.stdout.write(word)
+"""
+#: A program, and what it prints.
+PROGRAMS = {
+    "an executor with a full queue": (
+        "executor = ThreadPoolExecutor(2)\nfor _ in range(5): executor.submit(work, 'x')",
+        "xxxxx",
+    ),
+    "a dropped executor with a full queue": (
+        "ThreadPoolExecutor(1).map(work, 'xxxxx')",
+        "xxxxx",
+    ),
+    "an executor that was shut down without a wait": (
+        "executor = ThreadPoolExecutor(1)\n"
+        "executor.map(work, 'xxx')\n"
+        "executor.shutdown(wait=False)",
+        "xxx",
+    ),
+    "an executor with idle threads": (
+        "executor = ThreadPoolExecutor(4)\nlist(executor.map(work, 'xxxx'))",
+        "xxxx",
+    ),
+    "a task that submits another": (
+        "executor = ThreadPoolExecutor(1)\n"
+        "executor.submit(lambda: executor.submit(work, 'x'))\n"
+        "time.sleep(0.1)",
+        "x",
+    ),
+    "an exit hook that submits": (
+        "import atexit\n"
+        "executor = ThreadPoolExecutor(1)\n"
+        "def late():\n"
+        "    try: executor.submit(work, 'x')\n"
+        "    except RuntimeError as error: print(error)\n"
+        "atexit.register(late)\n"
+        "executor.submit(work, 'y').result()",
+        "ycannot schedule new futures after interpreter shutdown\n",
+    ),
+    "an exit hook that makes an executor": (
+        "import atexit\n"
+        "def late():\n"
+        "    try: ThreadPoolExecutor(1).submit(work, 'x')\n"
+        "    except RuntimeError as error: print(error)\n"
+        "atexit.register(late)",
+        "cannot schedule new futures after interpreter shutdown\n",
+    ),
+}
+
+
+def _run(program: str, loop: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "GEVENT_LOOP": loop},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("before", ["", HUB, PATCHED], ids=["plain", "hub", "patched"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_process_ends_when_its_work_is_done(name: str, before: str, loop: str) -> None:
+    program, printed = PROGRAMS[name]
+    done = _run(before + START + program, loop)
+    assert (done.stdout, done.stderr, done.returncode) == (printed, "", 0)
+
+
+@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+def test_greenlets_run_while_a_process_waits_for_its_work(loop: str) -> None:
+    done = _run(
+        START + "import gevent\n"
+        "event = threading.Event()\n"
+        "gevent.spawn_later(0.05, event.set)\n"
+        "executor = ThreadPoolExecutor(1)\n"
+        "executor.submit(lambda: (event.wait(), work('x')))",
+        loop,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("x", "", 0)
+
+
+@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("before", ["", HUB, PATCHED], ids=["plain", "hub", "patched"])
+def test_a_fork_in_mid_load_leaves_parent_and_child_usable(before: str, loop: str) -> None:
+    done = _run(
+        before + START + "import os\n"
+        "executor = ThreadPoolExecutor(2)\n"
+        "for _ in range(20):\n"
+        "    futures = [executor.submit(abs, -number) for number in range(200)]\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        os._exit(0 if executor.submit(abs, -7).result(30) == 7 else 1)\n"
+        "    assert os.waitpid(pid, 0)[1] == 0\n"
+        "    assert [future.result(30) for future in futures] == list(range(200))\n"
+        "print('done')",
+        loop,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
