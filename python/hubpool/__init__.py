@@ -14,10 +14,12 @@ from hubpool._gevent import get_thread_profile as _get_thread_profile
 from hubpool._gevent import get_thread_trace as _get_thread_trace
 from hubpool._patch import patch
 from hubpool._worker import _WorkerGreenlet
+from hubpool.exceptions import TaskCancelledError
 from hubpool.executor import ThreadPoolExecutor
 from hubpool.threadpool import ThreadPool
 
 __all__ = [
+    "TaskCancelledError",
     "ThreadPool",
     "ThreadPoolExecutor",
     "ThreadResult",

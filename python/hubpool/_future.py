@@ -324,7 +324,10 @@ class Future(concurrent.futures.Future[_T]):
             if *block* is false.
         """
         if self._state not in _DONE and not (block and self._wait(timeout)):
-            raise Timeout(timeout if block and timeout and timeout > 0 else None)
+            # One that was made with its seconds would have a timer, and make a hub.
+            expired = Timeout(None)
+            expired.seconds = timeout if block else None
+            raise expired
         return self.result()
 
     def wait(self, timeout: float | None = None) -> _T | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _READ = 1
+#: The shortest time, in seconds, that the libuv loop can wait for.
+_TICK = 0.001
 _WAKE_ATTRIBUTE = "_hubpool_wake"
 
 
@@ -247,6 +251,14 @@ class Account:
         finally:
             self.end()
 
+    def cancel(self, result: AsyncResult[Any], error: BaseException) -> None:
+        """Settle the result of a task that will not be run."""
+        self.slots.release()
+        try:
+            result.set_exception(error)
+        finally:
+            self.end()
+
     def _handle_error(self, error: Any) -> None:
         context, exc_info = error
         self.hub.handle_error(context, *exc_info)
@@ -256,17 +268,24 @@ class Account:
         for event in self._events:
             event.set()
 
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait cooperatively for a condition that ends or exits bring about."""
+    def wait_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait cooperatively, so many seconds, for what ends or exits bring about.
+
+        Return whether the condition holds.
+        """
         if condition():
-            return
+            return True
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         if get_hub() is not self.hub or self.hub.loop is None:
             # This hub's loop cannot tell another thread, nor can a dead one, so it looks.
-            delay = 0.0005
+            delay = _TICK
             while not condition():
-                gevent_sleep(delay)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                gevent_sleep(max(min(delay, left), _TICK))
                 delay = min(delay * 2, 0.05)
-            return
+            return True
         event = Event()
         self._events.append(event)
         self.watchers += 1
@@ -276,7 +295,11 @@ class Account:
                 event.clear()
                 if condition():
                     break
-                event.wait()
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                event.wait(None if timeout is None else max(left, _TICK))
+            return True
         finally:
             self.wake.release()
             self.watchers -= 1

@@ -34,7 +34,16 @@ _WIDEST_WINDOW = 1024
 class _Feed:
     """A batch, and what its messages bring about on the hub."""
 
-    __slots__ = ("__weakref__", "_account", "_pool", "_room", "_there", "_working", "batch")
+    __slots__ = (
+        "__weakref__",
+        "_account",
+        "_pool",
+        "_room",
+        "_there",
+        "_working",
+        "batch",
+        "dropped",
+    )
 
     def __init__(
         self, pool: ThreadPool, func: Any, zipped: bool, ordered: bool, limit: int | None
@@ -44,10 +53,12 @@ class _Feed:
         self._room = Event()
         self._there = Event()
         self._working = False
+        #: What ends the map before its time.
+        self.dropped: BaseException | None = None
         post = _Post(self)
         self.batch = Batch(
             pool._core, self._account.wake.native, (post, None, None, None), func, zipped,
-            ordered, limit,
+            ordered, limit, pool._new_context(),
         )  # fmt: skip
         post.feed = None
 
@@ -97,11 +108,15 @@ class _Feed:
                 self._attend()
                 if pending > _HIGH_WATER or not batch.room(1):
                     self._await_room(_CHUNK)
+                if self.dropped is not None:
+                    return
             return
         window = self._pool._maxsize + 1
         for item in source:
             if not batch.room(1):
                 self._await_room(window)
+            if self.dropped is not None:
+                return
             pending = batch.feed(item)
             self._attend()
             if pending >= window:
@@ -113,7 +128,7 @@ class _Feed:
 
     def _await_room(self, low: int) -> None:
         self._room.clear()
-        while self.batch.await_room(low):
+        while self.dropped is None and self.batch.await_room(low):
             self._room.wait()
             self._room.clear()
 
@@ -126,6 +141,14 @@ class _Feed:
         """Take back the items that no worker has begun; none will follow."""
         if self.batch.cancel():
             self._there.set()
+
+    def drop(self, error: BaseException) -> None:
+        """Take back what no worker has begun; the reader gets the error at the end."""
+        self.dropped = error
+        self.withdraw()
+        self.batch.recall()
+        self._room.set()
+        self._there.set()
 
     def take(self, everything: bool) -> list[Any] | None:
         """Return results; an empty list at the end, ``None`` after a wait for more."""
@@ -235,8 +258,9 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
     next = __next__
 
     def _end(self) -> None:
-        """Raise what the iterable raised, once."""
-        error, self._error = self._error, None
+        """Raise what the iterable raised, or ended the map before its time, once."""
+        error = self._error or self._feed.dropped
+        self._error = self._feed.dropped = None
         if error is not None:
             raise error
 

@@ -192,13 +192,18 @@ class _Worker(greenlet):
         if _sys.gettrace() is not None:
             _sys.settrace(None)
 
-    def _run_task(self, func: Any, args: Any, kwargs: Any, result: Any) -> tuple[Any, Any, bool]:
+    def _run_task(
+        self, func: Any, args: Any, kwargs: Any, result: Any, context: Any
+    ) -> tuple[Any, Any, bool]:
         """Run one task. Return its value, its error, and whether the worker goes on.
 
-        A hook that fails may have left anything behind, so its worker ends.
+        It runs in the context, or an empty one, which it does not leave behind. A
+        hook that fails may have left anything behind, so its worker ends.
         """
         value = error = None
         go_on = True
+        if context is not None:
+            self.gr_context = context
         try:
             try:
                 self._before_run_task(func, args, kwargs, result)
@@ -218,7 +223,9 @@ class _Worker(greenlet):
             return value, error, go_on
         finally:
             # A traceback refers to this frame, which must not refer back.
-            del func, args, kwargs, result, value, error
+            del func, args, kwargs, result, value, error, context
+            if self.gr_context is not None:
+                self.gr_context = None
 
 
 _before = _Worker._before_run_task
@@ -252,9 +259,10 @@ class _WorkerGreenlet(_Worker):
 
     def _run_job(self, job: Any, place: Worker) -> bool:
         if type(job) is tuple:
-            func, args, kwargs, result = job
+            func, args, kwargs, result, context = job
             del job
-            value, error, go_on = self._run_task(func, args, kwargs, result)
+            value, error, go_on = self._run_task(func, args, kwargs, result, context)
+            del context
             if error is not None:
                 error = ((self, func), error)
             del func, args, kwargs
@@ -268,7 +276,7 @@ class _WorkerGreenlet(_Worker):
 
     def _fail_job(self, job: Any, place: Worker, exc_info: Any) -> None:
         if type(job) is tuple:
-            func, _, _, result = job
+            func, _, _, result, _ = job
             error = ((self, func), exc_info)
             place.finish(self._account.wake.native, (self._account, result, None, error))
         else:
@@ -276,7 +284,10 @@ class _WorkerGreenlet(_Worker):
 
     def _run_item(self, batch: Batch, args: Any) -> tuple[Any, bool]:
         """Run one item of a map; as `_run_task`, but return one value."""
-        value, error, go_on = self._run_task(batch.func, args, {}, None)
+        context = batch.context
+        if context is not None:
+            context = context.copy()
+        value, error, go_on = self._run_task(batch.func, args, {}, None, context)
         try:
             if error is not None:
                 value = self._failure(batch, error)
@@ -302,7 +313,11 @@ class _WorkerGreenlet(_Worker):
         done = claims.done
         end = _END
         kind = type(self)
-        plain = kind._before_run_task is _before and kind._after_run_task is _after
+        plain = (
+            kind._before_run_task is _before
+            and kind._after_run_task is _after
+            and batch.context is None
+        )
         hooks = threading
         getprofile = sys.getprofile
         gettrace = sys.gettrace
@@ -317,6 +332,8 @@ class _WorkerGreenlet(_Worker):
                     value = self._failure(batch, sys.exc_info())
                 if getprofile() is not None or gettrace() is not None:
                     self._after_run_task(func, item, {}, None)
+                if self.gr_context is not None:
+                    self.gr_context = None
             else:
                 value, go_on = self._run_item(batch, item if zipped else (item,))
                 if not go_on:
@@ -375,6 +392,8 @@ class ExecutorWorker(_Worker):
         self._initializer = executor._initializer
         self._initargs = executor._initargs
         self._first_job = first_job
+        #: What the initializer has set. Each task starts in a copy.
+        self._context: Any = None
         #: Done when the thread has ended.
         self._ended: Future[None] = Future()
         workers.add(self)
@@ -405,6 +424,8 @@ class ExecutorWorker(_Worker):
                 LOGGER.critical("Exception in initializer:", exc_info=True)
                 self._break(job)
                 return False
+            self._context = self.gr_context
+            self.gr_context = None
         return job is None or self._run_job(job, place)
 
     def _break(self, first_job: Future[Any] | None) -> None:
@@ -427,7 +448,8 @@ class ExecutorWorker(_Worker):
             place.end()
             return True
         func, args, kwargs = work
-        value, error, go_on = self._run_task(func, args, kwargs, job)
+        context = None if self._context is None else self._context.copy()
+        value, error, go_on = self._run_task(func, args, kwargs, job, context)
         exception = None if error is None else error[1]
         try:
             del work, func, args, kwargs, error

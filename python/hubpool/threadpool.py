@@ -6,6 +6,7 @@ import math
 import operator
 import os
 import weakref
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gevent.event import AsyncResult
@@ -19,6 +20,7 @@ from hubpool._hub import Account, abandon_wake, close_inherited, may_wait
 from hubpool._map import IMap, IMapUnordered
 from hubpool._native import Core
 from hubpool._worker import _WorkerGreenlet
+from hubpool.exceptions import TaskCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,6 +61,10 @@ class ThreadPool(GroupMappingMixin):
     shrinks, is killed or dropped, or until no task has come for
     ``idle_task_timeout`` seconds (-1: for ever).
 
+    Each task starts in an empty context (see :mod:`contextvars`), or, with
+    ``copy_context``, in a copy of its submitter's. Nothing that it sets there is
+    seen by another task.
+
     ``len()`` is the number of unfinished tasks, items of running maps among
     them, so an instance without any is false.
 
@@ -80,6 +86,7 @@ class ThreadPool(GroupMappingMixin):
         "__weakref__",
         "_account",
         "_available_worker_threads_greenlet_sem",
+        "_copy_context",
         "_core",
         "_idle_task_timeout",
         "_maps",
@@ -95,7 +102,14 @@ class ThreadPool(GroupMappingMixin):
 
     _WorkerGreenlet: type[_WorkerGreenlet] = _WorkerGreenlet
 
-    def __init__(self, maxsize: int, hub: Any = None, idle_task_timeout: float = -1) -> None:
+    def __init__(
+        self,
+        maxsize: int,
+        hub: Any = None,
+        idle_task_timeout: float = -1,
+        *,
+        copy_context: bool = False,
+    ) -> None:
         _check_maxsize(maxsize)
         if math.isnan(idle_task_timeout):
             raise ValueError("idle_task_timeout must be seconds, or -1 for never: nan")
@@ -103,6 +117,7 @@ class ThreadPool(GroupMappingMixin):
         if self.hub.loop is None:
             raise AttributeError("the hub has been destroyed; make the pool in a thread's live hub")
         self._idle_task_timeout = idle_task_timeout
+        self._copy_context = copy_context
         # Names that programs look for; nothing here needs them.
         self.manager = None
         self.fork_watcher = None
@@ -195,22 +210,85 @@ class ThreadPool(GroupMappingMixin):
                     lambda: self._size_wish is not wish or len(before & workers) <= size
                 )
 
-    def join(self) -> None:
-        """Wait cooperatively until all outstanding tasks have ended."""
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait cooperatively until all outstanding tasks have ended.
+
+        Return whether they have, within *timeout* seconds if it is given. Any
+        thread with a hub may call it.
+
+        >>> pool = ThreadPool(1)
+        >>> pool.join(timeout=1)
+        True
+        """
         account = self._account
         if get_hub() is self.hub and self.hub.loop is not None:
-            account.wait_until(lambda: not account.outstanding)
-        else:
-            # The hub may be unable to tell that it has the results.
-            core = self._core
-            account.wait_until(lambda: not core.unfinished)
+            return account.wait_until(lambda: not account.outstanding, timeout)
+        # The hub may be unable to tell that it has the results.
+        core = self._core
+        return account.wait_until(lambda: not core.unfinished, timeout)
 
-    def kill(self) -> None:
+    def kill(self, drop_queued: bool = False) -> None:
         """Run what is queued, then end all threads; wait until they have ended.
 
-        The pool works again afterwards: the next task starts a thread.
+        With *drop_queued*, nothing is run that no thread has begun: the results
+        of such tasks, and maps that are at work, raise
+        :exc:`hubpool.TaskCancelledError`. The pool works again afterwards: the
+        next task starts a thread.
         """
+        if drop_queued:
+            self._check_thread()
+            for running in tuple(self._maps):
+                running.drop(TaskCancelledError("the pool was killed before the map was complete"))
+            for task in self._core.take_queue():
+                self._core.finish()
+                self._account.cancel(
+                    task[3], TaskCancelledError("the pool was killed before the task was run")
+                )
         self.size = 0
+
+    def cancel(self, result: AsyncResult[Any]) -> bool:
+        """Withdraw the task of a result that :meth:`spawn` returned.
+
+        Return whether it was still queued: then it is not run, and the result
+        raises :exc:`hubpool.TaskCancelledError`. A task that a thread has begun
+        goes on. For the hub's thread; it does not wait.
+
+        >>> import threading
+        >>> pool, go = ThreadPool(1), threading.Event()
+        >>> first, second = pool.spawn(go.wait), pool.spawn(print, "not printed")
+        >>> pool.cancel(second)
+        True
+        >>> go.set()
+        >>> first.get(), pool.cancel(first)
+        (True, False)
+        """
+        self._check_thread()
+        if not self._core.withdraw(result):
+            return False
+        self._account.cancel(result, TaskCancelledError("the task was cancelled"))
+        return True
+
+    def apply(self, func: Callable[..., _T], args: Any = None, kwds: Any = None) -> _T:
+        """Return ``func(*args, **kwds)``, called by a thread; wait cooperatively.
+
+        Called in a worker of any pool, or in another thread than the hub's, it
+        calls the function itself. If the wait is broken off, by a
+        :class:`gevent.Timeout` for instance, before a thread has begun the
+        task, it is withdrawn.
+
+        :raises TypeError: if *func* cannot be called.
+        """
+        args = () if args is None else args
+        kwds = {} if kwds is None else kwds
+        if self._apply_immediately():
+            return func(*args, **kwds)
+        result: Any = self.spawn(func, *args, **kwds)
+        try:
+            return result.get()  # type: ignore[no-any-return]
+        except BaseException:
+            if not result.ready():
+                self.cancel(result)
+            raise
 
     def adjust(self) -> None:
         """Start threads that the outstanding tasks call for."""
@@ -260,6 +338,7 @@ class ThreadPool(GroupMappingMixin):
             if slots is self._available_worker_threads_greenlet_sem:
                 break
         core = self._core
+        context = self._new_context()
         try:
             if core.wants_worker(1):
                 self._add_thread_if_needed()
@@ -268,7 +347,7 @@ class ThreadPool(GroupMappingMixin):
         except BaseException:
             slots.release()
             raise
-        task = (func, args, kwargs, result)
+        task = (func, args, kwargs, result, context)
         if not core.submit(task):
             self._rescue(task)
         return result
@@ -329,6 +408,9 @@ class ThreadPool(GroupMappingMixin):
         if maxsize is not None:
             _check_maxsize(maxsize)
         return kind.spawn(self, func, iterables, maxsize)
+
+    def _new_context(self) -> Any:
+        return copy_context() if self._copy_context else None
 
     def _check_batch(self, func: Any) -> None:
         self._check_thread()

@@ -199,7 +199,7 @@ def test_the_hub_that_a_task_makes_in_a_worker_is_destroyed_with_it(
     assert pool.apply(make_hub) is hub
     assert hub.name == "ThreadPool Worker Hub"
     pool.kill()
-    assert hub.loop is None
+    until(lambda: hub.loop is None)
 
 
 def test_an_error_leaves_no_loop_alive(

@@ -149,11 +149,13 @@ def test_waits_time_out(
                 future.result(seconds)
             with pytest.raises(concurrent.futures.TimeoutError):
                 future.exception(timeout=seconds)
-            with pytest.raises(gevent.Timeout):
+            with pytest.raises(gevent.Timeout) as expired:
                 future.get(timeout=seconds)
+            assert expired.value.seconds == seconds
             assert future.wait(seconds) is None
         with pytest.raises(gevent.Timeout):
             future.get(block=False)
+        assert (_gevent.get_hub_if_exists() is None) == off_the_hub
         return "looked"
 
     assert (_in_thread(look) if off_the_hub else look()) == "looked"
@@ -608,6 +610,9 @@ def test_hooks_hold_for_each_task(executor: hubpool.ThreadPoolExecutor) -> None:
     assert called == []
 
 
+@pytest.mark.skipif(
+    "libuv" in type(gevent.get_hub().loop).__module__, reason="a raw fork is not promised there"
+)
 def test_a_forked_child_has_an_executor_of_its_own(
     executor: hubpool.ThreadPoolExecutor, gate: Gate
 ) -> None:

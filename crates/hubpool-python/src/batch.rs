@@ -29,6 +29,9 @@ pub struct Batch {
     func: Py<PyAny>,
     #[pyo3(get)]
     zipped: bool,
+    /// What each item starts in a copy of.
+    #[pyo3(get)]
+    context: Option<Py<PyAny>>,
     /// Whether the hub's thread has issued a ticket since it last asked.
     stirred: AtomicBool,
 }
@@ -36,6 +39,7 @@ pub struct Batch {
 #[pymethods]
 impl Batch {
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "the map's settings, once a map")]
     fn new(
         core: Py<Core>,
         wake: Py<Wake>,
@@ -44,6 +48,7 @@ impl Batch {
         zipped: bool,
         ordered: bool,
         limit: Option<usize>,
+        context: Option<Py<PyAny>>,
     ) -> Self {
         let order = if ordered {
             Order::Input
@@ -57,6 +62,7 @@ impl Batch {
             message,
             func,
             zipped,
+            context,
             stirred: AtomicBool::new(false),
         }
     }
@@ -144,6 +150,7 @@ impl Batch {
         // All of it changes only with the interpreter attached.
         visit.call(&self.message)?;
         visit.call(&self.func)?;
+        visit.call(&self.context)?;
         self.inner
             .visit(|item| visit.call(item), |result| visit.call(result))
     }

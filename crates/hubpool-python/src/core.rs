@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hubpool::{Next, Pool};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyTuple};
 
 use crate::wake::Wake;
 
@@ -27,6 +27,9 @@ const GAP: Duration = Duration::from_nanos(1);
 /// Only after a whole one can it insist, and is sure to be the next. Without
 /// this, one that is always too late would wait for as long as there are jobs.
 const FAIR_TURN: u32 = 512;
+
+/// The place of the result in the tuple that is a task.
+const RESULT: usize = 3;
 
 /// The queue and the counts of one pool. Any thread may call it; nothing here
 /// blocks.
@@ -55,9 +58,17 @@ impl Core {
         taken
     }
 
-    /// Takes back a task that no worker has taken; `False` if one has.
+    /// Takes back a task that no worker has taken, named by itself or by its
+    /// result; `False` if one has.
     fn withdraw(&self, task: &Bound<'_, PyAny>) -> bool {
-        let found = self.pool.withdraw(|job| job.is(task));
+        let py = task.py();
+        let found = self.pool.withdraw(|job| {
+            let job = job.bind(py);
+            job.is(task)
+                || job.cast::<PyTuple>().is_ok_and(|parts| {
+                    parts.get_item(RESULT).is_ok_and(|result| result.is(task))
+                })
+        });
         self.pool.finish(usize::from(found.is_some()));
         found.is_some()
     }
