@@ -56,7 +56,7 @@ class HubWake:
                 loop = self._hub().loop
                 self._watcher = loop.io(self.native.fileno(), _READ)
                 self._lookout = loop.idle(ref=False, priority=loop.MINPRI)
-            self._watcher.start(self._drain)
+            self._watcher.start(self.drain)
         self.look_out()
 
     def release(self) -> None:
@@ -75,7 +75,7 @@ class HubWake:
         Hub's thread only. Nobody waits for such a message.
         """
         if self._holds == 0:
-            self._drain()
+            self.drain()
 
     def close(self) -> None:
         """Take the watchers out of the loop, and give them up."""
@@ -114,7 +114,8 @@ class HubWake:
         else:
             self._lookout.stop()
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Deliver what has been posted by now. Hub's thread only."""
         self._deliver(self.native.drain())
 
     def _deliver(self, messages: list[Any]) -> None:

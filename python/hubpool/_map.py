@@ -97,6 +97,8 @@ class _Feed:
             # The batch refers to the post; the post lets go of this object.
             self.batch_post().feed = None
             self._pool._maps.discard(self)
+            # Errors that have been reported since come before the end.
+            self._account.wake.drain()
             self._account.end()
 
     def feed(self, source: Iterator[Any], inert: bool) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent
 import pytest
+from gates import fail
 from gevent.queue import Queue
 
 import hubpool
 from hubpool._map import _Feed
+
+if TYPE_CHECKING:
+    from gates import Reported
 
 _attend = _Feed._attend
 
@@ -55,3 +59,24 @@ def test_each_item_of_a_queue_is_processed_as_it_arrives() -> None:
         pool.join()
     assert pool._account.outstanding == 0
     pool.kill()
+
+
+def test_an_error_is_reported_before_its_map_counts_as_ended(
+    pool: hubpool.ThreadPool, errors: list[Reported], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A message that was on its way already finds the batch at rest: the report of
+    # the last item has been posted, and nothing has taken it from the list.
+    told = _Feed.told
+
+    def told_late(feed: _Feed) -> None:
+        while not feed.batch.at_rest():
+            time.sleep(0)  # Lets the interpreter go.
+        told(feed)
+
+    monkeypatch.setattr(_Feed, "told", told_late)
+    for _ in range(20):
+        results = pool.imap(lambda number: number and fail(), range(2))
+        assert next(results) == 0
+        pool.join()
+        assert [error.kind for error in errors] == [ZeroDivisionError]
+        errors.clear()
