@@ -65,9 +65,9 @@ impl Core {
         let found = self.pool.withdraw(|job| {
             let job = job.bind(py);
             job.is(task)
-                || job.cast::<PyTuple>().is_ok_and(|parts| {
-                    parts.get_item(RESULT).is_ok_and(|result| result.is(task))
-                })
+                || job
+                    .cast::<PyTuple>()
+                    .is_ok_and(|parts| parts.get_item(RESULT).is_ok_and(|result| result.is(task)))
         });
         self.pool.finish(usize::from(found.is_some()));
         found.is_some()
