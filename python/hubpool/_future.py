@@ -20,10 +20,10 @@ from gevent.hub import Waiter, get_hub, sleep
 from gevent.timeout import Timeout
 
 from hubpool import _gevent
-from hubpool._hub import hub_wake
+from hubpool._hub import hub_wake, may_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from hubpool._native import Wake, Worker
 
@@ -31,11 +31,6 @@ _T = TypeVar("_T")
 
 _NOTIFIED = frozenset({CANCELLED_AND_NOTIFIED, FINISHED})
 _DONE = _NOTIFIED | {CANCELLED}
-
-#: Guards the state of every future. It is native whatever has been patched, is
-#: held for a few instructions, and no code of a program runs under it but a
-#: finalizer or signal handler, which may take it again.
-_lock = _gevent.new_rlock()
 
 #: How many forks lie between the first process and this one.
 _forks = 0
@@ -58,7 +53,8 @@ class _HubLink:
 
     def announce(self) -> None:
         """Say that the future is done. Any thread."""
-        self.native.post(self.message())
+        if not self._wake.abandoned:
+            self.native.post(self.message())
 
     def message(self) -> Any:
         """Return what the hub must get for it."""
@@ -75,7 +71,7 @@ class _HubLink:
         """Make sure that nobody is told."""
         if self._tell is not None:
             self._tell = self._argument = None
-            self._wake.release()
+            self._wake.release_anywhere()
 
     def tells(self, callback: object) -> bool:
         """Whether this is the link to that callback."""
@@ -168,20 +164,32 @@ class Future(concurrent.futures.Future[_T]):
     (True, 32)
     """
 
-    #: What :mod:`concurrent.futures` locks a future with. Nobody waits for it.
-    _condition = threading.Condition(_lock)
     _result: Any = None
     _exception: Any = None
-    #: Who is told when it is done.
-    _links: tuple[_HubLink | _ThreadLink, ...] = ()
+    #: Made when it is asked for.
+    _own_condition: threading.Condition | None = None
 
     def __init__(self, work: Any = None) -> None:
+        #: Guards the state. It is native whatever has been patched, and held for a
+        #: few instructions; a finalizer or signal handler may take it again.
+        self._lock = _gevent.new_rlock()
         self._state = PENDING
+        #: Who is told when it is done, in this order.
+        self._links: dict[_HubLink | _ThreadLink, None] = {}
         self._done_callbacks: list[Callable[[Any], object]] = []
         #: An executor's function and its arguments, until a worker takes them.
         self._work = work
         #: Where a task was submitted, since a forked child does not run it.
         self._forks = None if work is None else _forks
+
+    @property
+    def _condition(self) -> threading.Condition:  # type: ignore[override]
+        # What concurrent.futures locks a future with. Nobody waits for it.
+        if self._own_condition is None:
+            with self._lock:
+                if self._own_condition is None:
+                    self._own_condition = threading.Condition(self._lock)
+        return self._own_condition
 
     @property
     def _waiters(self) -> _Waiters:  # type: ignore[override]
@@ -198,7 +206,9 @@ class Future(concurrent.futures.Future[_T]):
 
         Its function and arguments are dropped at once.
         """
-        with _lock:
+        if self._forks is not None and self._forks != _forks:
+            self._forsake()
+        with self._lock:
             if self._state in {RUNNING, FINISHED}:
                 return False
             if self._state != PENDING:
@@ -215,7 +225,7 @@ class Future(concurrent.futures.Future[_T]):
 
         Only for who makes futures, as in :class:`concurrent.futures.Future`.
         """
-        with _lock:
+        with self._lock:
             if self._state == PENDING:
                 self._state = RUNNING
                 return True
@@ -230,7 +240,7 @@ class Future(concurrent.futures.Future[_T]):
 
     def begin(self) -> Any:
         """Return the work, which is running from now on, or ``None`` if it was cancelled."""
-        with _lock:
+        with self._lock:
             work = self._work
             if work is not None:
                 self._work = None
@@ -252,7 +262,7 @@ class Future(concurrent.futures.Future[_T]):
         it has callbacks to call, and a single hub is told as the worker lets
         the interpreter go, so that it need not wait for that.
         """
-        with _lock:
+        with self._lock:
             if self._state in _DONE:
                 raise InvalidStateError(f"{self._state}: {self!r}")
             free = place is not None and not self._done_callbacks
@@ -264,7 +274,7 @@ class Future(concurrent.futures.Future[_T]):
             self._state = FINISHED
             links = self._take_links()
         if free and len(links) == 1:
-            link = links[0]
+            (link,) = links
             if type(link) is _HubLink:
                 place.leave(link.native, link.message())  # type: ignore[union-attr]
                 return
@@ -274,13 +284,13 @@ class Future(concurrent.futures.Future[_T]):
             if place is not None and not free:
                 place.end()
 
-    def _take_links(self) -> tuple[_HubLink | _ThreadLink, ...]:
+    def _take_links(self) -> Collection[_HubLink | _ThreadLink]:
         links = self._links
         if links:
-            self._links = ()
+            self._links = {}
         return links
 
-    def _announce(self, links: tuple[_HubLink | _ThreadLink, ...]) -> None:
+    def _announce(self, links: Collection[_HubLink | _ThreadLink]) -> None:
         for link in links:
             link.announce()
         if self._done_callbacks:
@@ -323,12 +333,16 @@ class Future(concurrent.futures.Future[_T]):
         :raises gevent.Timeout: if it is not done after *timeout* seconds, or now
             if *block* is false.
         """
-        if self._state not in _DONE and not (block and self._wait(timeout)):
-            # One that was made with its seconds would have a timer, and make a hub.
-            expired = Timeout(None)
-            expired.seconds = timeout if block else None
-            raise expired
-        return self.result()
+        try:
+            if self._state not in _DONE and not (block and self._wait(timeout)):
+                # One that was made with its seconds would have a timer, and make a hub.
+                expired = Timeout(None)
+                expired.seconds = timeout if block else None
+                raise expired
+            return self.result()
+        finally:
+            # As in result().
+            del self
 
     def wait(self, timeout: float | None = None) -> _T | None:
         """Wait up to *timeout* seconds; return the result, ``None`` if there is none.
@@ -350,12 +364,11 @@ class Future(concurrent.futures.Future[_T]):
 
     def unlink(self, callback: Callable[[Future[_T]], object]) -> None:
         """Take back one :meth:`rawlink`, in the thread that made it."""
-        with _lock:
-            links = self._links
-            found = next((link for link in links if link.tells(callback)), None)
+        with self._lock:
+            found = next((link for link in self._links if link.tells(callback)), None)
             if found is None:
                 return
-            self._links = tuple(link for link in links if link is not found)
+            del self._links[found]
         found.drop()
 
     def _link(
@@ -368,28 +381,29 @@ class Future(concurrent.futures.Future[_T]):
         """Call ``tell(argument)`` when it is done; ``None`` if its state is one of *unless*."""
         if self._forks is not None and self._forks != _forks:
             self._forsake()
-        with _lock:
+        with self._lock:
             if self._state in unless:
                 return None
             link: _HubLink | _ThreadLink = (
                 _ThreadLink(tell, argument) if hub is None else _HubLink(hub, tell, argument)
             )
-            self._links += (link,)
+            self._links[link] = None
         return link
 
     def _drop(self, link: _HubLink | _ThreadLink) -> None:
-        with _lock:
-            if self._links:
-                self._links = tuple(other for other in self._links if other is not link)
+        with self._lock:
+            self._links.pop(link, None)
         link.drop()
 
     def _wait(self, timeout: float | None) -> bool:
         """Wait until it is done, at most so long. Return whether it is."""
         hub = _gevent.get_hub_if_exists()
-        if timeout is not None and timeout <= 0:
-            if hub is not None:
-                sleep(0)
-            return self.done()
+        if timeout is not None:
+            if not timeout > 0:
+                if hub is not None and may_wait(hub):
+                    sleep(0)
+                return self.done()
+            timeout = min(timeout, threading.TIMEOUT_MAX)
         if hub is None:
             bell = _gevent.new_lock()
             bell.acquire()
@@ -401,9 +415,7 @@ class Future(concurrent.futures.Future[_T]):
         if link is not None:
             try:
                 if hub is None:
-                    bell.acquire(
-                        timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-                    )
+                    bell.acquire(timeout=-1 if timeout is None else timeout)
                 elif timeout is None:
                     waiter.get()
                 else:
@@ -416,8 +428,10 @@ class Future(concurrent.futures.Future[_T]):
     def _forsake(self) -> None:
         """In a forked child: a task that had not ended is the parent's."""
         self._forks = None
-        with _lock:
-            self._links = ()  # Who waited there does not wait here.
+        # A thread of the parent's may have held the lock, and who waited there
+        # does not wait here.
+        self._lock, self._own_condition, self._links = _gevent.new_rlock(), None, {}
+        with self._lock:
             if self._state in _DONE:
                 return
         self.settle(None, BrokenExecutor("the task was submitted in the parent process"))
@@ -426,13 +440,7 @@ class Future(concurrent.futures.Future[_T]):
 def _after_fork_in_child() -> None:
     global _forks  # noqa: PLW0603 - it counts
     _forks += 1
-    _lock._at_fork_reinit()
 
 
 if hasattr(os, "register_at_fork"):
-    # No state is half changed in the child.
-    os.register_at_fork(
-        before=_lock.acquire,
-        after_in_parent=_lock.release,
-        after_in_child=_after_fork_in_child,
-    )
+    os.register_at_fork(after_in_child=_after_fork_in_child)

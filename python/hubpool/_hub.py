@@ -37,11 +37,23 @@ class HubWake:
     go to sleep.
     """
 
-    __slots__ = ("__weakref__", "_holds", "_hub", "_lookout", "_messages", "_watcher", "native")
+    __slots__ = (
+        "__weakref__",
+        "_holds",
+        "_hub",
+        "_lookout",
+        "_messages",
+        "_watcher",
+        "abandoned",
+        "native",
+    )
 
     def __init__(self, hub: Any) -> None:
         self.native = Wake()
         self._hub: Callable[[], Any] = weakref.ref(hub)
+        #: In a forked child: the native list is the parent's, whose threads may have
+        #: locked it, and is not to be touched.
+        self.abandoned = False
         self._holds = 0
         #: Taken from the native list and not delivered.
         self._messages: deque[Any] = deque()
@@ -62,7 +74,7 @@ class HubWake:
     def release(self) -> None:
         """Take back one :meth:`hold`. Hub's thread only."""
         self._holds -= 1
-        if self._holds == 0:
+        if self._holds == 0 and not self.abandoned:
             if _gevent.can_stand_by(self._watcher):
                 self._watcher.stop()
                 self._lookout.stop()
@@ -74,8 +86,16 @@ class HubWake:
 
         Hub's thread only. Nobody waits for such a message.
         """
-        if self._holds == 0:
+        if self._holds == 0 and not self.abandoned:
             self.drain()
+
+    def release_anywhere(self) -> None:
+        """Take back one :meth:`hold`, from any thread."""
+        hub = self._hub()
+        if hub is None or hub.loop is None or _gevent.get_hub_if_exists() is hub:
+            self.release()
+        else:
+            _gevent.run_on_hub(hub, self.release)
 
     def close(self) -> None:
         """Take the watchers out of the loop, and give them up."""
@@ -103,7 +123,7 @@ class HubWake:
 
     def _on_idle(self) -> None:
         hub = self._hub()
-        if hub is None or hub.loop is None:
+        if hub is None or hub.loop is None or self.abandoned:
             self._lookout.stop()  # The hub was destroyed, and its loop was not.
             return
         if _gevent.has_callbacks(hub.loop):
@@ -153,35 +173,44 @@ class _Nothing:
 _NOTHING = (_Nothing(), None, None, None)
 
 #: Every wake, since a destroyed hub may never be collected.
-_wakes: weakref.WeakSet[HubWake] = weakref.WeakSet()
+_wakes: dict[int, weakref.ref[HubWake]] = {}
 
 
 def hub_wake(hub: Any) -> HubWake:
     """Return the hub's :class:`HubWake`, made when it is first asked for."""
     wake: HubWake | None = hub.__dict__.get(_WAKE_ATTRIBUTE)
     if wake is None:
-        for other in list(_wakes):
+        for other in all_wakes():
             other.leave_destroyed_hub()
+        close_inherited()
         wake = HubWake(hub)
-        _wakes.add(wake)
+        key = id(wake)
+        _wakes[key] = weakref.ref(wake, lambda _: _wakes.pop(key, None))
         hub.__dict__[_WAKE_ATTRIBUTE] = wake
     return wake
+
+
+def all_wakes() -> list[HubWake]:
+    """Return every wake there is. Any thread."""
+    wakes = [ref() for ref in list(_wakes.values())]
+    return [wake for wake in wakes if wake is not None]
 
 
 #: In a forked child: wakes of the parent whose descriptors are shared with it.
 _inherited: list[HubWake] = []
 
 
-def abandon_wake(hub: Any) -> None:
-    """In a forked child, leave the hub's wake alone: the parent reads it.
+def abandon_wakes() -> None:
+    """In a forked child, leave the hubs' wakes alone: the parent reads them.
 
-    The watcher stays until the loop has been made anew, since taking it out
-    before could take it out of the parent's poll as well. Where nobody makes it
-    anew, it must not take the parent's wake-ups: it gets a descriptor that
-    nobody writes to.
+    A watcher stays until the loop has been made anew or a new wake is made, and
+    must not take the parent's wake-ups: it gets a descriptor that nobody writes to.
     """
-    wake = hub.__dict__.pop(_WAKE_ATTRIBUTE, None)
-    if wake is not None:
+    for wake in all_wakes():
+        wake.abandoned = True
+        hub = wake._hub()
+        if hub is None or hub.__dict__.pop(_WAKE_ATTRIBUTE, None) is None:
+            continue
         # The writing end of the pipe stays open: a closed one would be readable.
         quiet = os.eventfd(0) if hasattr(os, "eventfd") else os.pipe()[0]
         # A wake-up that was on its way must find nothing to read, not wait for it.
@@ -309,6 +338,16 @@ class Account:
             self.wake.sweep()
 
 
+def may_wait_here() -> bool:
+    """Whether the caller can wait: only a hub's own greenlet cannot."""
+    hub = _gevent.get_hub_if_exists()
+    return hub is None or getcurrent() is not hub
+
+
 def may_wait(hub: Any) -> bool:
     """Whether the caller can wait: a hub's own greenlet, or a dead hub, cannot."""
     return hub.loop is not None and getcurrent() is not hub
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=abandon_wakes)

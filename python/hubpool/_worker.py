@@ -56,6 +56,8 @@ class _Worker(greenlet):
     greenlet_tree_is_root = True
 
     _thread_ident = 0
+    #: What it runs before it pulls any job.
+    _first_job: Any = None
     _hub_of_worker: Any = None
     _idle_task_timeout: float = -1
 
@@ -87,18 +89,22 @@ class _Worker(greenlet):
 
     def run(self) -> None:
         """Pull jobs until the core lets the worker go."""
-        place = Worker(self._core, self._idle_task_timeout)
-        next_job = place.next
-        run_job = self._run_job
         registered = True
+        place = None
         # threading knows the thread only while it runs a task: an idle one can
         # neither be joined nor be waited for.
         threads = threading._active  # type: ignore[attr-defined]
         ident = threading.get_ident()
-        thread = threading.current_thread()
-        thread.name = self.name
         try:
-            go_on = self._prepare(place)
+            place = Worker(self._core, self._idle_task_timeout)
+            next_job = place.next
+            run_job = self._run_job
+            thread = threading.current_thread()
+            thread.name = self.name
+            go_on = self._prepare()
+            if self._first_job is not None:
+                go_on = run_job(self._first_job, place)
+                self._first_job = None
             while go_on:
                 self._fix_hub_before_block()
                 threads.pop(ident, None)
@@ -114,14 +120,16 @@ class _Worker(greenlet):
                 job = None
         except BaseException:  # noqa: BLE001 - it is the fate of the job
             # Something was thrown into the thread, outside of a task.
-            job = place.taken()
-            if job is not None:
-                self._fail_job(job, place, sys.exc_info())
-                job = None
+            if place is not None:
+                job = place.taken()
+                if job is not None:
+                    self._fail_job(job, place, sys.exc_info())
+                    job = None
             self._complain()
         finally:
             # What the last job left: a hook that failed ends the worker.
-            place.flush()
+            if place is not None:
+                place.flush()
             threads.pop(ident, None)
             if registered:
                 self._core.unregister()
@@ -131,7 +139,7 @@ class _Worker(greenlet):
                 if registered:
                     self._ask_for_replacement()
 
-    def _prepare(self, place: Worker) -> bool:
+    def _prepare(self) -> bool:
         """Do what comes before the first job. Return whether the worker goes on."""
         return True
 
@@ -385,7 +393,7 @@ class ExecutorWorker(_Worker):
 
     def __init__(self, executor: ThreadPoolExecutor, first_job: Future[Any] | None) -> None:
         workers = executor._threads
-        name = f"{executor._thread_name_prefix}_{len(workers)}"
+        name = f"{executor._thread_name_prefix}_{next(executor._numbers)}"
         _Worker.__init__(self, executor._core, name)
         # The executor itself is only weakly referred to, so that it can be dropped.
         self._executor = weakref.ref(executor)
@@ -411,36 +419,43 @@ class ExecutorWorker(_Worker):
             raise RuntimeError("cannot join current thread")
         self._ended.wait(timeout)
 
+    def is_alive(self) -> bool:
+        """Whether the thread has not ended."""
+        return not self._ended.done()
+
+    @property
+    def ident(self) -> int | None:
+        """The thread's number, ``None`` before it has begun."""
+        return self._thread_ident or None
+
     def close(self) -> None:
         """Have the executor's threads end once its queue is empty."""
         self._core.close()
 
-    def _prepare(self, place: Worker) -> bool:
-        job, self._first_job = self._first_job, None
+    def _prepare(self) -> bool:
         if self._initializer is not None:
             try:
                 self._initializer(*self._initargs)
             except BaseException:  # noqa: BLE001 - it is logged, and breaks the executor
                 LOGGER.critical("Exception in initializer:", exc_info=True)
-                self._break(job)
+                self._break()
                 return False
             self._context = self.gr_context
             self.gr_context = None
-        return job is None or self._run_job(job, place)
+        return True
 
-    def _break(self, first_job: Future[Any] | None) -> None:
+    def _break(self) -> None:
         """Fail all that is queued, and all that comes."""
         executor = self._executor()
         if executor is not None:
             executor._broken = BROKEN  # type: ignore[assignment] # as the standard library does
         self._core.close()
-        jobs = self._core.take_queue()
-        if first_job is not None:
-            jobs.insert(0, first_job)
-        for job in jobs:
+        job, self._first_job = self._first_job, None
+        while job is not None:
             self._core.finish()
             if job.begin() is not None:
                 job.settle(None, BrokenThreadPool(BROKEN))
+            job = self._core.take_newest()
 
     def _run_job(self, job: Any, place: Worker) -> bool:
         work = job.begin()
@@ -474,6 +489,11 @@ class ExecutorWorker(_Worker):
     def cleanup(self, hub_of_worker: Any) -> None:
         """Destroy the hub that a task made in this thread; then tell who joins it."""
         try:
+            job, self._first_job = self._first_job, None
+            if job is not None and not job.done():
+                # Something has hit the thread before it could run anything.
+                self._core.finish()
+                job.settle(None, RuntimeError(f"the thread {self.name!r} has failed"))
             super().cleanup(hub_of_worker)
         finally:
             self.alive.discard(self)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
+import math
 import os
 import threading
 import time
@@ -13,8 +15,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubpool._future import Future
+from hubpool._hub import may_wait_here
 from hubpool._native import Core
 from hubpool._worker import ExecutorWorker
+from hubpool.threadpool import TaskQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -60,7 +64,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         _executors[id(self)] = self
 
     def _start_anew(self) -> None:
-        self._core = Core(self._max_workers)
+        self._core = Core(math.ceil(min(self._max_workers, 2**30)))
+        self._work_queue: Any = TaskQueue(self._core)
+        self._numbers = itertools.count()
         #: Every thread that was started, as in the standard library's class.
         self._threads: set[ExecutorWorker] = set()  # type: ignore[assignment]
 
@@ -161,7 +167,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks. What has been submitted still runs.
 
-        With *wait*, return when all threads have ended: cooperatively on a hub.
+        With *wait*, return when all threads have ended: cooperatively on a hub, at
+        once in a hub's own greenlet, which cannot wait.
         With *cancel_futures*, cancel what no thread has begun. It may be called
         again.
         """
@@ -169,12 +176,18 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         core.close()
         self._shutdown = True
         if cancel_futures:
-            for future in core.take_queue():
+            while (future := core.take_newest()) is not None:
                 core.finish()
                 future.cancel()
-        if wait:
-            for worker in tuple(self._threads):
-                worker.join()
+        if wait and may_wait_here():
+            all_known = False
+            while not all_known:
+                # Another thread may be about to start one.
+                all_known = core.workers == 0
+                for worker in tuple(self._threads):
+                    worker.join()
+                if not all_known:
+                    Future().wait(0.001)
 
     kill = shutdown
 

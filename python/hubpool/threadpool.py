@@ -16,7 +16,7 @@ from gevent.lock import Semaphore
 from gevent.pool import GroupMappingMixin
 
 from hubpool import _gevent
-from hubpool._hub import Account, abandon_wake, close_inherited, may_wait
+from hubpool._hub import Account, close_inherited, may_wait
 from hubpool._map import IMap, IMapUnordered
 from hubpool._native import Core
 from hubpool._worker import _WorkerGreenlet
@@ -34,8 +34,8 @@ _MOST_WORKERS = 2**30
 _pools: weakref.WeakValueDictionary[int, ThreadPool] = weakref.WeakValueDictionary()
 
 
-class _TaskQueue:
-    """What programs read of the queue of gevent's pool."""
+class TaskQueue:
+    """What programs read of the queue of gevent's pool, and of an executor's."""
 
     __slots__ = ("_core",)
 
@@ -128,7 +128,7 @@ class ThreadPool(GroupMappingMixin):
     def _start_anew(self) -> None:
         self.pid = os.getpid()
         self._core = Core(self._maxsize)
-        self.task_queue = _TaskQueue(self._core)
+        self.task_queue = TaskQueue(self._core)
         self._worker_greenlets: set[_WorkerGreenlet] = set()
         # One more than there are workers, so that a worker that finishes a
         # task finds the next one.
@@ -461,10 +461,7 @@ def _check_maxsize(maxsize: Any) -> None:
 
 
 def _after_fork_in_child() -> None:
-    pools = tuple(_pools.values())
-    for pool in pools:
-        abandon_wake(pool.hub)
-    for pool in pools:
+    for pool in tuple(_pools.values()):
         pool._after_fork_in_child()
 
 

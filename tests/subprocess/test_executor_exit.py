@@ -117,3 +117,25 @@ def test_a_fork_in_mid_load_leaves_parent_and_child_usable(before: str, loop: st
         loop,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
+
+
+@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+def test_a_fork_while_greenlets_wait_for_futures(loop: str) -> None:
+    done = _run(
+        START + "import gevent, gevent.os, os\n"
+        "executor = ThreadPoolExecutor(2)\n"
+        "def load():\n"
+        "    while True: executor.submit(time.sleep, 0.001).result()\n"
+        "greenlets = [gevent.spawn(load) for _ in range(2)]\n"
+        "for number in range(20):\n"
+        "    gevent.sleep(0.003)\n"
+        "    pid = gevent.os.fork()\n"
+        "    if pid == 0:\n"
+        "        if number % 2: gevent.killall(greenlets)\n"
+        "        os._exit(executor.submit(pow, 2, 3).result(20))\n"
+        "    assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 8\n"
+        "gevent.killall(greenlets)\n"
+        "print('done')",
+        loop,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
+import copy
 import gc
 import itertools
 import logging
 import os
+import pickle
 import threading
 import time
 import weakref
@@ -19,14 +22,13 @@ import pytest
 from gates import LIMIT, Gate, fail, settle, until
 
 import hubpool
-from hubpool import _gevent
+from hubpool import _gevent, _worker
+from hubpool._future import Future
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gates import Reported
-
-    from hubpool._future import Future
 
 
 @pytest.fixture
@@ -159,7 +161,7 @@ def test_waits_time_out(
         return "looked"
 
     assert (_in_thread(look) if off_the_hub else look()) == "looked"
-    assert future._links == ()
+    assert future._links == {}
     gate.open()
     assert future.result() == future.get(block=False) == 1
 
@@ -171,7 +173,7 @@ def test_somebody_elses_timeout_passes_through(
     with pytest.raises(gevent.Timeout) as caught, gevent.Timeout(0.001) as timeout:
         future.result(LIMIT)
     assert caught.value is timeout
-    assert future._links == ()
+    assert future._links == {}
 
 
 def test_a_future_raises_what_the_function_raises_and_nobody_reports_it(
@@ -299,7 +301,7 @@ def test_wait_and_as_completed(executor: hubpool.ThreadPoolExecutor, off_the_hub
         assert concurrent.futures.wait(futures).done == set(futures)
 
     _in_thread(look) if off_the_hub else look()
-    assert [future._links for future in futures] == [(), ()]
+    assert [future._links for future in futures] == [{}, {}]
 
 
 def test_wait_ends_with_the_first_exception(
@@ -595,6 +597,154 @@ def test_a_thread_that_cannot_be_started_is_an_error_only_if_there_is_none(
         second = executor.submit(gate, 2)
     gate.open()
     assert (first.result(), second.result()) == (1, 2)
+
+
+def test_a_future_that_is_locked_holds_up_no_other(executor: hubpool.ThreadPoolExecutor) -> None:
+    # concurrent.futures.wait() locks those that it waits for, in an order of its own.
+    first, second = executor.submit(abs, -1), executor.submit(abs, -2)
+    concurrent.futures.wait([first, second])
+    with first._condition:
+        third = executor.submit(abs, -3)
+        assert (third.result(LIMIT), _in_thread(second.running)) == (3, False)
+
+
+def test_shutdown_that_is_broken_off_can_be_done_again(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        executor.submit(gate)
+    gate.await_entered(2)
+    futures = [executor.submit(gate) for _ in range(5)]
+    futures[2].add_done_callback(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        executor.shutdown(wait=False, cancel_futures=True)
+    executor.shutdown(wait=False, cancel_futures=True)
+    assert [future.cancelled() for future in futures] == [True] * 5
+    gate.open()
+
+
+def test_shutdown_waits_for_a_thread_that_is_just_being_started(
+    executor: hubpool.ThreadPoolExecutor,
+) -> None:
+    class Numbers:
+        """They come between the decision to start a thread and its start."""
+
+        def __next__(self) -> int:
+            deciding.set()
+            assert start.wait(LIMIT)
+            return 0
+
+    deciding, start = threading.Event(), threading.Event()
+    executor._numbers = Numbers()  # type: ignore[assignment]
+    with concurrent.futures.ThreadPoolExecutor(1) as native:
+        submitting = native.submit(executor.submit, abs, -1)
+        until(deciding.is_set)
+        closing = gevent.spawn(executor.shutdown)
+        settle()
+        assert not closing.ready()
+        start.set()
+        closing.get()
+        assert submitting.result(LIMIT).done()
+    assert _ended(executor)
+
+
+def test_a_name_that_cannot_be_encoded_is_no_matter() -> None:
+    with hubpool.ThreadPoolExecutor(1, thread_name_prefix="\udcff") as executor:
+        assert executor.submit(abs, -1).result(LIMIT) == 1
+
+
+def test_a_thread_that_fails_before_its_task_fails_the_task(
+    executor: hubpool.ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(_worker, "Worker", fail)
+        future = executor.submit(abs, -1)
+        with pytest.raises(RuntimeError, match="has failed"):
+            future.result(LIMIT)
+    until(lambda: _ended(executor))
+    assert executor.submit(abs, -1).result(LIMIT) == 1
+    assert "Failed to run worker thread" in capfd.readouterr().err
+
+
+def test_the_hubs_own_greenlet_does_not_wait(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    told: list[Any] = []
+
+    def on_the_hub() -> None:
+        try:
+            future.result(0)
+        except concurrent.futures.TimeoutError:
+            told.append("timeout")
+        told.append(executor.shutdown())
+
+    future = executor.submit(gate)
+    gevent.get_hub().loop.run_callback(on_the_hub)
+    until(lambda: told == ["timeout", None])
+    gate.open()
+    future.result(LIMIT)
+
+
+@pytest.mark.parametrize("way", ["exception", "get", "result"])
+def test_an_error_is_freed_with_its_future(way: str) -> None:
+    class OwnError(Exception):
+        pass
+
+    def throw() -> None:
+        raise OwnError
+
+    def look() -> weakref.ref[Any]:
+        futures = [executor.submit(throw)]
+        ref = weakref.ref(futures[0].exception())
+        # No frame in the traceback may keep the future: it would be the test's fault.
+        with contextlib.suppress(OwnError):
+            getattr(futures.pop(), way)()
+        return ref
+
+    gc.disable()
+    try:
+        with hubpool.ThreadPoolExecutor(1) as executor:
+            # The thread's first task, and another.
+            for ref in (look(), look()):
+                until(lambda ref=ref: ref() is None)  # type: ignore[misc]
+    finally:
+        gc.enable()
+
+
+def test_a_future_cannot_be_copied(executor: hubpool.ThreadPoolExecutor) -> None:
+    future = executor.submit(abs, -1)
+    for copy_it in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match="cannot pickle"):
+            copy_it(future)
+
+
+@pytest.mark.parametrize("seconds", [1e300, float("inf")])
+def test_a_wait_may_be_as_long_as_one_likes(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate, seconds: float
+) -> None:
+    future = executor.submit(gate, 1)
+    gevent.spawn(gate.open)
+    assert future.result(seconds) == 1
+    with pytest.raises(concurrent.futures.TimeoutError):
+        Future[int]().result(float("nan"))
+
+
+def test_what_programs_look_at_is_there(executor: hubpool.ThreadPoolExecutor, gate: Gate) -> None:
+    futures = [executor.submit(gate) for _ in range(5)]
+    gate.await_entered(2)
+    assert executor._work_queue.qsize() == 3
+    threads = set(executor._threads)
+    assert [thread.is_alive() for thread in threads] == [True, True]
+    assert None not in {thread.ident for thread in threads}
+    gate.open()
+    executor.shutdown()
+    assert all(future.done() for future in futures)
+    assert [thread.is_alive() for thread in threads] == [False, False]
 
 
 def test_hooks_hold_for_each_task(executor: hubpool.ThreadPoolExecutor) -> None:

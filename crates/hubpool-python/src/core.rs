@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hubpool::{Next, Pool};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyList, PyString, PyTuple};
 
 use crate::wake::Wake;
 
@@ -76,6 +76,11 @@ impl Core {
     /// Takes no more tasks; lets the workers end once the queue is empty.
     fn close(&self) {
         self.pool.close();
+    }
+
+    /// Takes the newest job that no worker has taken. It stays unfinished.
+    fn take_newest(&self) -> Option<Py<PyAny>> {
+        self.pool.withdraw(|_| true)
     }
 
     /// Takes all jobs that no worker has taken. They stay unfinished.
@@ -282,10 +287,10 @@ fn poisoned<T>(_: T) -> PyErr {
 
 /// Names the calling thread for the operating system (up to 15 bytes).
 #[pyfunction]
-pub fn name_thread(name: &str) {
+pub fn name_thread(name: &Bound<'_, PyString>) {
     #[cfg(target_os = "linux")]
     {
-        let short: String = name.chars().take(15).collect();
+        let short: String = name.to_string_lossy().chars().take(15).collect();
         if let Ok(name) = std::ffi::CString::new(short) {
             // A thread without a name works as well.
             let _ = rustix::thread::set_name(&name);
