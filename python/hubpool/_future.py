@@ -186,7 +186,7 @@ class Future(concurrent.futures.Future[_T]):
     def _condition(self) -> threading.Condition:  # type: ignore[override]
         # What concurrent.futures locks a future with. Nobody waits for it.
         if self._own_condition is None:
-            with self._lock:
+            with self._guard():
                 if self._own_condition is None:
                     self._own_condition = threading.Condition(self._lock)
         return self._own_condition
@@ -206,9 +206,7 @@ class Future(concurrent.futures.Future[_T]):
 
         Its function and arguments are dropped at once.
         """
-        if self._forks is not None and self._forks != _forks:
-            self._forsake()
-        with self._lock:
+        with self._guard():
             if self._state in {RUNNING, FINISHED}:
                 return False
             if self._state != PENDING:
@@ -225,7 +223,7 @@ class Future(concurrent.futures.Future[_T]):
 
         Only for who makes futures, as in :class:`concurrent.futures.Future`.
         """
-        with self._lock:
+        with self._guard():
             if self._state == PENDING:
                 self._state = RUNNING
                 return True
@@ -240,7 +238,7 @@ class Future(concurrent.futures.Future[_T]):
 
     def begin(self) -> Any:
         """Return the work, which is running from now on, or ``None`` if it was cancelled."""
-        with self._lock:
+        with self._guard():
             work = self._work
             if work is not None:
                 self._work = None
@@ -262,7 +260,7 @@ class Future(concurrent.futures.Future[_T]):
         it has callbacks to call, and a single hub is told as the worker lets
         the interpreter go, so that it need not wait for that.
         """
-        with self._lock:
+        with self._guard():
             if self._state in _DONE:
                 raise InvalidStateError(f"{self._state}: {self!r}")
             free = place is not None and not self._done_callbacks
@@ -364,7 +362,7 @@ class Future(concurrent.futures.Future[_T]):
 
     def unlink(self, callback: Callable[[Future[_T]], object]) -> None:
         """Take back one :meth:`rawlink`, in the thread that made it."""
-        with self._lock:
+        with self._guard():
             found = next((link for link in self._links if link.tells(callback)), None)
             if found is None:
                 return
@@ -379,9 +377,7 @@ class Future(concurrent.futures.Future[_T]):
         unless: frozenset[str] = _DONE,
     ) -> _HubLink | _ThreadLink | None:
         """Call ``tell(argument)`` when it is done; ``None`` if its state is one of *unless*."""
-        if self._forks is not None and self._forks != _forks:
-            self._forsake()
-        with self._lock:
+        with self._guard():
             if self._state in unless:
                 return None
             link: _HubLink | _ThreadLink = (
@@ -391,7 +387,7 @@ class Future(concurrent.futures.Future[_T]):
         return link
 
     def _drop(self, link: _HubLink | _ThreadLink) -> None:
-        with self._lock:
+        with self._guard():
             self._links.pop(link, None)
         link.drop()
 
@@ -425,16 +421,20 @@ class Future(concurrent.futures.Future[_T]):
                 self._drop(link)
         return self.done()
 
+    def _guard(self) -> Any:
+        """Return the lock. A forked child gets one that no thread of the parent's holds."""
+        if self._forks is not None and self._forks != _forks:
+            self._forsake()
+        return self._lock
+
     def _forsake(self) -> None:
         """In a forked child: a task that had not ended is the parent's."""
         self._forks = None
         # A thread of the parent's may have held the lock, and who waited there
         # does not wait here.
         self._lock, self._own_condition, self._links = _gevent.new_rlock(), None, {}
-        with self._lock:
-            if self._state in _DONE:
-                return
-        self.settle(None, BrokenExecutor("the task was submitted in the parent process"))
+        if self._state not in _DONE:
+            self.settle(None, BrokenExecutor("the task was submitted in the parent process"))
 
 
 def _after_fork_in_child() -> None:

@@ -45,11 +45,14 @@ class HubWake:
         "_messages",
         "_watcher",
         "abandoned",
+        "fileno",
         "native",
     )
 
     def __init__(self, hub: Any) -> None:
         self.native = Wake()
+        #: Kept here for a forked child, which may not ask the native part.
+        self.fileno = self.native.fileno()
         self._hub: Callable[[], Any] = weakref.ref(hub)
         #: In a forked child: the native list is the parent's, whose threads may have
         #: locked it, and is not to be touched.
@@ -66,7 +69,7 @@ class HubWake:
         if self._holds == 1:
             if self._watcher is None:
                 loop = self._hub().loop
-                self._watcher = loop.io(self.native.fileno(), _READ)
+                self._watcher = loop.io(self.fileno, _READ)
                 self._lookout = loop.idle(ref=False, priority=loop.MINPRI)
             self._watcher.start(self.drain)
         self.look_out()
@@ -86,7 +89,7 @@ class HubWake:
 
         Hub's thread only. Nobody waits for such a message.
         """
-        if self._holds == 0 and not self.abandoned:
+        if self._holds == 0:
             self.drain()
 
     def release_anywhere(self) -> None:
@@ -136,7 +139,8 @@ class HubWake:
 
     def drain(self) -> None:
         """Deliver what has been posted by now. Hub's thread only."""
-        self._deliver(self.native.drain())
+        if not self.abandoned:
+            self._deliver(self.native.drain())
 
     def _deliver(self, messages: list[Any]) -> None:
         # Every message is delivered, whatever the ones before it raise. An
@@ -215,13 +219,13 @@ def abandon_wakes() -> None:
         quiet = os.eventfd(0) if hasattr(os, "eventfd") else os.pipe()[0]
         # A wake-up that was on its way must find nothing to read, not wait for it.
         os.set_blocking(quiet, False)
-        os.dup2(quiet, wake.native.fileno(), inheritable=False)
+        os.dup2(quiet, wake.fileno, inheritable=False)
         os.close(quiet)
         _inherited.append(wake)
 
 
 def close_inherited() -> None:
-    """Drop what :func:`abandon_wake` kept, once the loop has been made anew."""
+    """Drop what :func:`abandon_wakes` kept, once the loop has been made anew."""
     while _inherited:
         _inherited.pop().close()
 

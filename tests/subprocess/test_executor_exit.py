@@ -66,7 +66,8 @@ PROGRAMS = {
 
 def _run(program: str, loop: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program],
+        # A fork beside threads is what some of them are about.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
         env={**os.environ, "GEVENT_LOOP": loop},
         capture_output=True,
         text=True,
