@@ -20,7 +20,7 @@ from gevent.hub import Waiter, get_hub, sleep
 from gevent.timeout import Timeout
 
 from hubpool import _gevent
-from hubpool._hub import hub_wake, may_wait
+from hubpool._hub import hub_wake, may_wait_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -36,19 +36,38 @@ _DONE = _NOTIFIED | {CANCELLED}
 _forks = 0
 
 
-class _HubLink:
-    """Somebody on a hub who is told, there, that a future is done.
+class _Link:
+    """Somebody who is told, in the thread that ends the task, that a future is done."""
 
-    Made and dropped on the hub's thread only.
-    """
+    __slots__ = ("_argument", "_tell")
 
-    __slots__ = ("_argument", "_tell", "_wake", "native")
-
-    def __init__(self, hub: Any, tell: Callable[[Any], object], argument: Any) -> None:
-        self._wake = hub_wake(hub)
-        self.native: Wake = self._wake.native
+    def __init__(self, tell: Callable[[Any], object], argument: Any) -> None:
         self._tell: Callable[[Any], object] | None = tell
         self._argument = argument
+
+    def announce(self) -> None:
+        """Say that the future is done. Any thread."""
+        tell = self._tell
+        if tell is not None:
+            tell(self._argument)
+
+    def drop(self) -> None:
+        """Say that nobody wants to know any more; being told late harms nobody."""
+
+    def tells(self, callback: object) -> bool:
+        """Whether this is the link to that callback."""
+        return self._tell == callback
+
+
+class _HubLink(_Link):
+    """Somebody who is told on a hub. Made and dropped on the hub's thread only."""
+
+    __slots__ = ("_wake", "native")
+
+    def __init__(self, hub: Any, tell: Callable[[Any], object], argument: Any) -> None:
+        super().__init__(tell, argument)
+        self._wake = hub_wake(hub)
+        self.native: Wake = self._wake.native
         self._wake.hold()
 
     def announce(self) -> None:
@@ -72,31 +91,6 @@ class _HubLink:
         if self._tell is not None:
             self._tell = self._argument = None
             self._wake.release_anywhere()
-
-    def tells(self, callback: object) -> bool:
-        """Whether this is the link to that callback."""
-        return self._tell == callback
-
-
-class _ThreadLink:
-    """Somebody who is told in the thread that ends the task."""
-
-    __slots__ = ("_argument", "_tell")
-
-    def __init__(self, tell: Callable[[Any], object], argument: Any) -> None:
-        self._tell = tell
-        self._argument = argument
-
-    def announce(self) -> None:
-        """Tell."""
-        self._tell(self._argument)
-
-    def drop(self) -> None:
-        """Do nothing: being told late harms nobody."""
-
-    def tells(self, callback: object) -> bool:
-        """Whether this is the link to that callback."""
-        return self._tell == callback
 
 
 class _Notice:
@@ -175,7 +169,7 @@ class Future(concurrent.futures.Future[_T]):
         self._lock = _gevent.new_rlock()
         self._state = PENDING
         #: Who is told when it is done, in this order.
-        self._links: dict[_HubLink | _ThreadLink, None] = {}
+        self._links: dict[_Link, None] = {}
         self._done_callbacks: list[Callable[[Any], object]] = []
         #: An executor's function and its arguments, until a worker takes them.
         self._work = work
@@ -282,13 +276,13 @@ class Future(concurrent.futures.Future[_T]):
             if place is not None and not free:
                 place.end()
 
-    def _take_links(self) -> Collection[_HubLink | _ThreadLink]:
+    def _take_links(self) -> Collection[_Link]:
         links = self._links
         if links:
             self._links = {}
         return links
 
-    def _announce(self, links: Collection[_HubLink | _ThreadLink]) -> None:
+    def _announce(self, links: Collection[_Link]) -> None:
         for link in links:
             link.announce()
         if self._done_callbacks:
@@ -375,18 +369,16 @@ class Future(concurrent.futures.Future[_T]):
         tell: Callable[[Any], object],
         argument: Any,
         unless: frozenset[str] = _DONE,
-    ) -> _HubLink | _ThreadLink | None:
+    ) -> _Link | None:
         """Call ``tell(argument)`` when it is done; ``None`` if its state is one of *unless*."""
         with self._guard():
             if self._state in unless:
                 return None
-            link: _HubLink | _ThreadLink = (
-                _ThreadLink(tell, argument) if hub is None else _HubLink(hub, tell, argument)
-            )
+            link = _Link(tell, argument) if hub is None else _HubLink(hub, tell, argument)
             self._links[link] = None
         return link
 
-    def _drop(self, link: _HubLink | _ThreadLink) -> None:
+    def _drop(self, link: _Link) -> None:
         with self._guard():
             self._links.pop(link, None)
         link.drop()
@@ -396,7 +388,7 @@ class Future(concurrent.futures.Future[_T]):
         hub = _gevent.get_hub_if_exists()
         if timeout is not None:
             if not timeout > 0:
-                if hub is not None and may_wait(hub):
+                if hub is not None and may_wait_here():
                     sleep(0)
                 return self.done()
             timeout = min(timeout, threading.TIMEOUT_MAX)
