@@ -259,13 +259,11 @@ impl Claims {
     /// the batch, and its ticket joins the queue again.
     fn last(&self, py: Python<'_>, result: Py<PyAny>) {
         let batch = self.batch.get();
-        let index = self.index.swap(LEFT, Ordering::Relaxed);
-        if index == UNUSED {
-            batch.queue(self.batch.clone_ref(py).into_any());
-        }
+        let index = self.index.load(Ordering::Relaxed);
         if index >= LEFT {
-            return;
+            return; // An unused ticket is given back when this is dropped.
         }
+        self.index.store(LEFT, Ordering::Relaxed);
         batch.core.get().pool.finish(1);
         batch.inner.complete(index, result, batch.ring(py));
         batch.queue(self.batch.clone_ref(py).into_any());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hubpool::{Next, Pool};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 
 use crate::wake::Wake;
 
@@ -81,11 +81,6 @@ impl Core {
     /// Takes the newest job that no worker has taken. It stays unfinished.
     fn take_newest(&self) -> Option<Py<PyAny>> {
         self.pool.withdraw(|_| true)
-    }
-
-    /// Takes all jobs that no worker has taken. They stay unfinished.
-    fn take_queue<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.pool.take_queue())
     }
 
     /// Whether one more worker would help `more` tasks beside those begun.
