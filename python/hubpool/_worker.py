@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hubpool.threadpool import ThreadPool
 
 _numbers = itertools.count(1)
-_END = object()
 
 #: What an executor says whose initializer failed.
 BROKEN = "A thread initializer failed, the thread pool is not usable anymore"
@@ -305,50 +304,43 @@ class _WorkerGreenlet(_Worker):
 
     def _run_batch(self, batch: Batch) -> bool:
         """Run items of a map until none is left for this worker."""
-        claims = None
-        try:
-            claims = batch.claims()
-            return self._run_claims(batch, claims)
-        except BaseException:  # noqa: BLE001 - it belongs to the item at which it happened
-            # A hook failed, or something was thrown into the thread.
-            if claims is not None:
-                claims.last(self._failure(batch, sys.exc_info()))
-            return False
-
-    def _run_claims(self, batch: Batch, claims: Claims) -> bool:
-        func = batch.func
-        zipped = batch.zipped
-        done = claims.done
-        end = _END
         kind = type(self)
         plain = (
             kind._before_run_task is _before
             and kind._after_run_task is _after
             and batch.context is None
         )
+        claims = batch.claims(self if plain else None)
+        try:
+            return self._run_claims(batch, claims, plain)
+        except BaseException:  # noqa: BLE001 - it belongs to the item at which it happened
+            # Something was thrown into the thread.
+            claims.slot[0] = self._failure(batch, sys.exc_info())
+            return False
+        finally:
+            claims.leave()
+
+    def _run_claims(self, batch: Batch, claims: Claims, plain: bool) -> bool:
+        func = batch.func
+        zipped = batch.zipped
+        slot = claims.slot
         hooks = threading
-        getprofile = sys.getprofile
-        gettrace = sys.gettrace
-        item = claims.first(end)
-        value = None
-        while item is not end:
-            # The short way is for items around which there is nothing to do.
-            if plain and hooks._profile_hook is None and hooks._trace_hook is None:  # type: ignore[attr-defined]
-                try:
-                    value = func(*item) if zipped else func(item)
-                except BaseException:  # noqa: BLE001 - it belongs to the caller
-                    value = self._failure(batch, sys.exc_info())
-                if getprofile() is not None or gettrace() is not None:
-                    self._after_run_task(func, item, {}, None)
-                if self.gr_context is not None:
-                    self.gr_context = None
-            else:
-                value, go_on = self._run_item(batch, item if zipped else (item,))
-                if not go_on:
-                    claims.last(value)
-                    return False
-            item = done(value, end)
-            value = None
+        while not claims.left:
+            try:
+                for item in claims:
+                    # The short way is for items around which there is nothing to do.
+                    if plain and hooks._profile_hook is None and hooks._trace_hook is None:  # type: ignore[attr-defined]
+                        slot[0] = func(*item) if zipped else func(item)
+                    else:
+                        slot[0], go_on = self._run_item(batch, item if zipped else (item,))
+                        if not go_on:
+                            return False
+            except BaseException:  # noqa: BLE001 - it belongs to the caller
+                slot[0] = self._failure(batch, sys.exc_info())
+            if plain and not claims.left:
+                # The item has raised, or left something behind.
+                _after(self, None, None, None, None)
+                self.gr_context = None
         return True
 
     def _failure(self, batch: Batch, exc_info: Any) -> Failure:

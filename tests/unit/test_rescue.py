@@ -222,32 +222,52 @@ def test_a_task_is_not_lost_when_something_hits_its_worker_before(
 
 
 @pytest.mark.parametrize("method", ["map", "imap", "imap_unordered"])
-@pytest.mark.parametrize("plain", [False, True])
 def test_a_hook_that_fails_in_a_map_fails_its_item(
-    make_pool: MakePool,
-    errors: list[Reported],
-    method: str,
-    plain: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    make_pool: MakePool, errors: list[Reported], method: str
 ) -> None:
     class Worker(hubpool._WorkerGreenlet):
         def _after_run_task(self, func: Any, args: Any, *rest: Any) -> None:
             sys.setprofile(None)
-            if args in (1, (1,)):
+            if args == (1,):
                 fail()
 
     class Pool(hubpool.ThreadPool):
         _WorkerGreenlet = Worker
 
-    if plain:
-        # The short way of the workers of a pool that overrides nothing.
-        monkeypatch.setattr(_worker, "_after", Worker._after_run_task)
     pool = make_pool(2, kind=Pool)
     with pytest.raises(ZeroDivisionError):
         list(getattr(pool, method)(lambda _: sys.setprofile(lambda *_: None), range(3)))
     pool.join()
     assert len(pool) == 0
     assert {error.kind for error in errors} == {ZeroDivisionError}
+
+
+@pytest.mark.parametrize("method", ["map", "imap", "imap_unordered"])
+def test_hooks_that_cannot_be_cleared_cost_a_map_workers_and_no_items(
+    make_pool: MakePool,
+    errors: list[Reported],
+    method: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    class Worker(hubpool._WorkerGreenlet):
+        def _after_run_task(self, *_args: Any) -> None:
+            sys.setprofile(None)
+            fail()
+
+    class Pool(hubpool.ThreadPool):
+        _WorkerGreenlet = Worker
+
+    # The short way of the workers of a pool that overrides nothing.
+    monkeypatch.setattr(_worker, "_after", Worker._after_run_task)
+    pool = make_pool(2, kind=Pool)
+    leave = lambda _: sys.setprofile(lambda *_: None)  # noqa: E731
+    assert list(getattr(pool, method)(leave, range(3))) == [None] * 3
+    pool.join()
+    pool.kill()
+    assert len(pool) == 0
+    assert [error.kind for error in errors] == [ZeroDivisionError] * 3
+    assert "Failed to run worker thread" in capfd.readouterr().err
 
 
 def test_a_message_is_not_lost_when_the_one_before_it_is_interrupted() -> None:

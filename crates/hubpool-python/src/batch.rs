@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hubpool::{Claim, Order, Rings, Taken};
+use hubpool::{Order, Rings, Taken};
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -80,8 +81,9 @@ impl Batch {
     fn feed_all(slf: &Bound<'_, Self>, items: &Bound<'_, PyList>) -> usize {
         let this = slf.get();
         this.core.get().pool.begin(items.len());
-        let items: Vec<Py<PyAny>> = items.iter().map(Bound::unbind).collect();
-        let tickets = this.inner.feed(items, this.share());
+        let tickets = this
+            .inner
+            .feed(items.iter().map(Bound::unbind), this.share());
         Self::stir(slf, tickets);
         this.inner.pending()
     }
@@ -137,13 +139,17 @@ impl Batch {
         list(py, self.inner.take_whole())
     }
 
-    /// A worker's hold on the batch, for one ticket.
-    fn claims(slf: &Bound<'_, Self>) -> Claims {
-        Claims {
+    /// A worker's hold on the batch, for one ticket. With a `worker`, what an
+    /// item leaves behind ends the iteration.
+    fn claims(slf: &Bound<'_, Self>, worker: Option<Py<PyAny>>) -> PyResult<Claims> {
+        let traces = worker.map(|worker| Traces::new(slf.py(), worker));
+        Ok(Claims {
             batch: slf.clone().unbind(),
             since: Instant::now(),
             index: AtomicUsize::new(UNUSED),
-        }
+            slot: PyList::new(slf.py(), [slf.py().None()])?.unbind(),
+            traces: traces.transpose()?,
+        })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -212,9 +218,11 @@ impl Batch {
     }
 }
 
-/// One worker's way through a batch: it claims an item, hands back its result,
-/// and gets the next. When there is none for it, `end` is returned, and the
-/// worker has left the batch.
+/// One worker's way through a batch: the iterator over the items that it claims.
+///
+/// The worker puts each item's result into the slot before it asks for the next
+/// item. The iteration ends when the worker has left the batch, and before, with
+/// the ticket still in hand, when an item has left something behind.
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Claims {
     batch: Py<Batch>,
@@ -222,51 +230,89 @@ pub struct Claims {
     since: Instant,
     /// The claimed item's index, or one of the two below. Only the worker uses it.
     index: AtomicUsize,
+    /// A list of one place, for the claimed item's result.
+    #[pyo3(get)]
+    slot: Py<PyList>,
+    traces: Option<Traces>,
 }
 
-/// The worker has not used its ticket yet.
+/// The worker has a ticket, and has claimed nothing with it.
 const UNUSED: usize = usize::MAX;
 /// The worker has claimed nothing, and its ticket is its no more.
 const LEFT: usize = usize::MAX - 1;
 
 #[pymethods]
 impl Claims {
-    /// Claims the first item.
-    fn first(&self, py: Python<'_>, end: Py<PyAny>) -> Py<PyAny> {
-        let batch = self.batch.get();
-        let claim = batch.inner.claim(batch.share(), batch.ring(py));
-        self.claimed(py, claim, end)
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
     }
 
-    /// Records the claimed item's result and claims the next item.
-    fn done(&self, py: Python<'_>, result: Py<PyAny>, end: Py<PyAny>) -> Py<PyAny> {
+    /// Records the claimed item's result, if one is claimed, and claims the next.
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let batch = self.batch.get();
-        let pool = &batch.core.get().pool;
-        if pool.queued() > 0 && self.since.elapsed() > TURN {
-            // Others wait: they go first.
-            self.last(py, result);
-            return end;
-        }
-        pool.finish(1);
         let index = self.index.swap(LEFT, Ordering::Relaxed);
-        let claim = batch
-            .inner
-            .complete_and_claim(index, result, batch.share(), batch.ring(py));
-        self.claimed(py, claim, end)
+        let claim = match index {
+            LEFT => None,
+            UNUSED => batch.inner.claim(batch.share(), batch.ring(py)),
+            index => {
+                let pool = &batch.core.get().pool;
+                pool.finish(1);
+                let result = self.result(py)?;
+                if self.traces.as_ref().is_some_and(|traces| traces.any(py)) {
+                    batch.inner.complete(index, result, batch.ring(py));
+                    self.index.store(UNUSED, Ordering::Relaxed);
+                    return Ok(None);
+                }
+                if pool.queued() > 0 && self.since.elapsed() > TURN {
+                    // Others wait: they go first.
+                    batch.inner.complete(index, result, batch.ring(py));
+                    batch.queue(self.batch.clone_ref(py).into_any());
+                    return Ok(None);
+                }
+                batch
+                    .inner
+                    .complete_and_claim(index, result, batch.share(), batch.ring(py))
+            }
+        };
+        Ok(claim.map(|claim| {
+            self.index.store(claim.index, Ordering::Relaxed);
+            Batch::submit(self.batch.bind(py), claim.tickets);
+            claim.item
+        }))
+    }
+
+    /// Whether the worker has left the batch.
+    #[getter]
+    fn left(&self) -> bool {
+        self.index.load(Ordering::Relaxed) == LEFT
     }
 
     /// Records the claimed item's result, if one is claimed. The worker leaves
     /// the batch, and its ticket joins the queue again.
-    fn last(&self, py: Python<'_>, result: Py<PyAny>) {
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
         let batch = self.batch.get();
-        let index = self.index.load(Ordering::Relaxed);
-        if index >= LEFT {
-            return; // An unused ticket is given back when this is dropped.
+        let index = self.index.swap(LEFT, Ordering::Relaxed);
+        if index == LEFT {
+            return Ok(());
         }
-        self.index.store(LEFT, Ordering::Relaxed);
-        batch.core.get().pool.finish(1);
-        batch.inner.complete(index, result, batch.ring(py));
+        if index != UNUSED {
+            batch.core.get().pool.finish(1);
+            batch
+                .inner
+                .complete(index, self.result(py)?, batch.ring(py));
+        }
         batch.queue(self.batch.clone_ref(py).into_any());
+        Ok(())
+    }
+}
+
+impl Claims {
+    /// Takes what the slot holds.
+    fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let slot = self.slot.bind(py);
+        let result = slot.get_item(0)?;
+        slot.set_item(0, py.None())?;
+        Ok(result.unbind())
     }
 }
 
@@ -279,20 +325,33 @@ impl Drop for Claims {
     }
 }
 
-impl Claims {
-    fn claimed(
-        &self,
-        py: Python<'_>,
-        claim: Option<Claim<Py<PyAny>>>,
-        end: Py<PyAny>,
-    ) -> Py<PyAny> {
-        let Some(claim) = claim else {
-            self.index.store(LEFT, Ordering::Relaxed);
-            return end;
-        };
-        self.index.store(claim.index, Ordering::Relaxed);
-        Batch::submit(self.batch.bind(py), claim.tickets);
-        claim.item
+/// What an item can leave behind in its thread: its context, or the
+/// interpreter's hooks.
+struct Traces {
+    worker: Py<PyAny>,
+    getprofile: Py<PyAny>,
+    gettrace: Py<PyAny>,
+}
+
+impl Traces {
+    fn new(py: Python<'_>, worker: Py<PyAny>) -> PyResult<Self> {
+        let sys = py.import("sys")?;
+        Ok(Self {
+            worker,
+            getprofile: sys.getattr("getprofile")?.unbind(),
+            gettrace: sys.getattr("gettrace")?.unbind(),
+        })
+    }
+
+    /// Whether there is any. Runs no code of the program's.
+    fn any(&self, py: Python<'_>) -> bool {
+        [
+            self.getprofile.call0(py),
+            self.gettrace.call0(py),
+            self.worker.getattr(py, intern!(py, "gr_context")),
+        ]
+        .iter()
+        .any(|trace| !trace.as_ref().is_ok_and(|trace| trace.is_none(py)))
     }
 }
 

@@ -150,7 +150,8 @@ impl<J> Pool<J> {
     }
 
     /// Whether one more worker would help `more` tasks beside those begun:
-    /// there are fewer workers than tasks, and fewer than the pool may have.
+    /// there are fewer workers than tasks, or than jobs in the queue, and fewer
+    /// than the pool may have.
     pub fn wants_worker(&self, more: usize) -> bool {
         self.lock()
             .wants_worker(self.maxsize(), self.unfinished() + more)
@@ -321,7 +322,8 @@ impl<J> Pool<J> {
 
 impl<J> State<J> {
     fn wants_worker(&self, maxsize: usize, tasks: usize) -> bool {
-        self.workers < maxsize && self.workers < tasks
+        // A worker that ends before its time may leave a job whose tasks have ended.
+        self.workers < maxsize && self.workers < tasks.max(self.queue.len())
     }
 
     /// Whether the worker that asks shall end.
