@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gevent.lock import Semaphore
 
 __all__ = [
-    "can_stand_by",
     "format_hub",
     "get_hub_if_exists",
     "get_thread_ident",
@@ -56,15 +55,6 @@ def is_threading_patched() -> bool:
 def has_callbacks(loop: Any) -> bool:
     """Whether the loop is about to run callbacks, which includes all runnable greenlets."""
     return bool(loop._callbacks)
-
-
-def can_stand_by(watcher: Any) -> bool:
-    """Whether a stopped watcher may be left for later.
-
-    Those of the libev loop that is compiled as an extension may. The others must
-    be closed before their loop is destroyed.
-    """
-    return type(watcher).__module__ == "gevent.libev.corecext"
 
 
 def resize_semaphore(semaphore: Semaphore, more: int) -> None:

@@ -50,6 +50,8 @@ class HubWake:
     )
 
     def __init__(self, hub: Any) -> None:
+        self._watcher: Any = None
+        self._lookout: Any = None
         self.native = Wake()
         #: Kept here for a forked child, which may not ask the native part.
         self.fileno = self.native.fileno()
@@ -60,8 +62,10 @@ class HubWake:
         self._holds = 0
         #: Taken from the native list and not delivered.
         self._messages: deque[Any] = deque()
-        self._watcher: Any = None
-        self._lookout: Any = None
+
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not _is_finalizing():
+            self._leave_loop()
 
     def hold(self) -> None:
         """Watch for messages. Hub's thread only."""
@@ -78,11 +82,8 @@ class HubWake:
         """Take back one :meth:`hold`. Hub's thread only."""
         self._holds -= 1
         if self._holds == 0 and not self.abandoned:
-            if _gevent.can_stand_by(self._watcher):
-                self._watcher.stop()
-                self._lookout.stop()
-            else:
-                self.close()
+            self._watcher.stop()
+            self._lookout.stop()
 
     def sweep(self) -> None:
         """Deliver what came too late for any watcher: it would stay, and keep its pool alive.
@@ -101,20 +102,38 @@ class HubWake:
             _gevent.run_on_hub(hub, self.release)
 
     def close(self) -> None:
-        """Take the watchers out of the loop, and give them up."""
+        """Take the watchers out of the loop, and give them up. Hub's thread only."""
+        _close(*self._give_up_watchers())
+
+    def _give_up_watchers(self) -> tuple[Any, Any]:
         watchers = self._watcher, self._lookout
         self._watcher = self._lookout = None
-        for watcher in watchers:
-            if watcher is not None:
-                watcher.stop()
-                watcher.close()
+        return watchers
 
     def leave_destroyed_hub(self) -> None:
         """Close the descriptor if the hub was destroyed: nothing else may ever do it."""
         hub = self._hub()
         if hub is not None and hub.loop is None:
             hub.__dict__.pop(_WAKE_ATTRIBUTE, None)
-            self.native.close()
+            if not self._leave_loop():
+                self.native.close()
+
+    def _leave_loop(self) -> bool:
+        # A loop that outlives its hub keeps watchers until they are closed, in its
+        # thread, and before the descriptor is: libuv would let go of whatever had
+        # its number by then.
+        watchers = self._give_up_watchers()
+        loop = None if watchers[1] is None else watchers[1].loop
+        if loop is None or not loop.ptr:
+            return False
+        native = self.native
+
+        def close() -> None:
+            _close(*watchers)
+            native.close()
+
+        loop.run_callback_threadsafe(close)
+        return True
 
     def look_out(self) -> None:
         """Look out for messages, if that pays, as soon as the hub is idle.
@@ -165,6 +184,13 @@ class HubWake:
         hub = self._hub()
         if hub is not None:
             hub.handle_error(context, *exc_info)
+
+
+def _close(*watchers: Any) -> None:
+    for watcher in watchers:
+        if watcher is not None:
+            watcher.stop()
+            watcher.close()
 
 
 class _Nothing:

@@ -1,0 +1,57 @@
+"""Hubs that are destroyed while their loop, or their pools, live on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import gc, os, sys
+import gevent, hubpool
+from gevent import get_hub, socket
+
+pools = []
+for number in range(10):
+    pool = hubpool.ThreadPool(1)
+    assert pool.map(abs, [-1, -2]) == [1, 2]
+    if KEEP:
+        pools.append(pool)
+    pool.kill()
+    get_hub().destroy(destroy_loop=False)
+    del pool
+    if number % 2:
+        gc.collect()
+    # These get the number of a descriptor that a wake may just have closed.
+    reader, writer = socket.socketpair()
+    waiter = gevent.spawn(reader.recv, 10)
+    gevent.sleep(0.001)
+    writer.send(b"x")
+    assert waiter.get(timeout=10) == b"x"
+    reader.close()
+    writer.close()
+    others = len(os.listdir("/proc/self/fd"))
+    if number == 1:
+        before = others
+assert others <= before, (others, before)
+print("done")
+"""
+
+
+@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_loop_outlives_its_hubs(loop: str, keep: bool) -> None:
+    # The development mode fills what has been freed, and shows what is left open.
+    program = PROGRAM.replace("KEEP", str(keep))
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", program],
+        env={**os.environ, "GEVENT_LOOP": loop},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+    assert done.stderr == ""
