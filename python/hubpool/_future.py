@@ -23,11 +23,13 @@ from hubpool import _gevent
 from hubpool._hub import hub_wake, may_wait_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Iterable
 
     from hubpool._native import Wake, Worker
 
 _T = TypeVar("_T")
+
+_new_rlock = _gevent.new_rlock
 
 _NOTIFIED = frozenset({CANCELLED_AND_NOTIFIED, FINISHED})
 _DONE = _NOTIFIED | {CANCELLED}
@@ -158,23 +160,26 @@ class Future(concurrent.futures.Future[_T]):
     (True, 32)
     """
 
+    # Most futures never need more of these than that. PENDING, and so on:
+    _state: str = PENDING
     _result: Any = None
     _exception: Any = None
+    #: Who is told when it is done, in this order.
+    _links: dict[_Link, None] | None = None
+    _done_callbacks: Any = ()
+    #: Where an executor's task was submitted, since a forked child does not run it.
+    _forks: int | None = None
     #: Made when it is asked for.
     _own_condition: threading.Condition | None = None
 
     def __init__(self, work: Any = None) -> None:
         #: Guards the state. It is native whatever has been patched, and held for a
         #: few instructions; a finalizer or signal handler may take it again.
-        self._lock = _gevent.new_rlock()
-        self._state = PENDING
-        #: Who is told when it is done, in this order.
-        self._links: dict[_Link, None] = {}
-        self._done_callbacks: list[Callable[[Any], object]] = []
+        self._lock = _new_rlock()
         #: An executor's function and its arguments, until a worker takes them.
         self._work = work
-        #: Where a task was submitted, since a forked child does not run it.
-        self._forks = None if work is None else _forks
+        if work is not None:
+            self._forks = _forks
 
     @property
     def _condition(self) -> threading.Condition:  # type: ignore[override]
@@ -226,13 +231,12 @@ class Future(concurrent.futures.Future[_T]):
                 raise RuntimeError("Future in unexpected state")
             self._state = CANCELLED_AND_NOTIFIED
             links = self._take_links()
-        for link in links:
-            link.announce()
+        self._announce(links)
         return False
 
     def begin(self) -> Any:
         """Return the work, which is running from now on, or ``None`` if it was cancelled."""
-        with self._guard():
+        with self._lock if self._forks == _forks else self._guard():
             work = self._work
             if work is not None:
                 self._work = None
@@ -254,7 +258,7 @@ class Future(concurrent.futures.Future[_T]):
         it has callbacks to call, and a single hub is told as the worker lets
         the interpreter go, so that it need not wait for that.
         """
-        with self._guard():
+        with self._lock if self._forks == _forks else self._guard():
             if self._state in _DONE:
                 raise InvalidStateError(f"{self._state}: {self!r}")
             free = place is not None and not self._done_callbacks
@@ -264,29 +268,47 @@ class Future(concurrent.futures.Future[_T]):
             self._result = result
             self._exception = exception
             self._state = FINISHED
-            links = self._take_links()
-        if free and len(links) == 1:
-            (link,) = links
+            links = self._links
+            if links is None and free:
+                return
+            self._links = None
+        if free and len(links) == 1:  # type: ignore[arg-type]
+            (link,) = links  # type: ignore[misc]
             if type(link) is _HubLink:
                 place.leave(link.native, link.message())  # type: ignore[union-attr]
                 return
         try:
-            self._announce(links)
+            self._announce(links or ())
         finally:
             if place is not None and not free:
                 place.end()
 
-    def _take_links(self) -> Collection[_Link]:
-        links = self._links
-        if links:
-            self._links = {}
-        return links
+    def _take_links(self) -> Iterable[_Link]:
+        links, self._links = self._links, None
+        return links or ()
 
-    def _announce(self, links: Collection[_Link]) -> None:
+    def _announce(self, links: Iterable[_Link]) -> None:
         for link in links:
             link.announce()
         if self._done_callbacks:
             self._invoke_callbacks()  # type: ignore[attr-defined]
+
+    def add_done_callback(self, fn: Callable[[Future[_T]], object]) -> None:
+        """Call ``fn(future)`` once it is done, in the thread that ends it; now if it is.
+
+        What it raises is logged. Callbacks are called in the order in which they
+        were added.
+        """
+        with self._guard():
+            if self._state not in _DONE:
+                if not self._done_callbacks:
+                    self._done_callbacks = []
+                self._done_callbacks.append(fn)
+                return
+        try:
+            fn(self)
+        except Exception:  # noqa: BLE001 - it is logged
+            LOGGER.exception("exception calling callback for %r", self)
 
     def result(self, timeout: float | None = None) -> _T:
         """Return what the function returned, or raise what it raised.
@@ -357,10 +379,11 @@ class Future(concurrent.futures.Future[_T]):
     def unlink(self, callback: Callable[[Future[_T]], object]) -> None:
         """Take back one :meth:`rawlink`, in the thread that made it."""
         with self._guard():
-            found = next((link for link in self._links if link.tells(callback)), None)
+            links = self._links or {}
+            found = next((link for link in links if link.tells(callback)), None)
             if found is None:
                 return
-            del self._links[found]
+            del links[found]
         found.drop()
 
     def _link(
@@ -375,12 +398,15 @@ class Future(concurrent.futures.Future[_T]):
             if self._state in unless:
                 return None
             link = _Link(tell, argument) if hub is None else _HubLink(hub, tell, argument)
+            if self._links is None:
+                self._links = {}
             self._links[link] = None
         return link
 
     def _drop(self, link: _Link) -> None:
         with self._guard():
-            self._links.pop(link, None)
+            if self._links is not None:
+                self._links.pop(link, None)
         link.drop()
 
     def _wait(self, timeout: float | None) -> bool:
@@ -424,7 +450,7 @@ class Future(concurrent.futures.Future[_T]):
         self._forks = None
         # A thread of the parent's may have held the lock, and who waited there
         # does not wait here.
-        self._lock, self._own_condition, self._links = _gevent.new_rlock(), None, {}
+        self._lock, self._own_condition, self._links = _new_rlock(), None, None
         if self._state not in _DONE:
             self.settle(None, BrokenExecutor("the task was submitted in the parent process"))
 

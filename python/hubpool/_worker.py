@@ -95,8 +95,9 @@ class _Worker(greenlet):
         threads = threading._active  # type: ignore[attr-defined]
         ident = threading.get_ident()
         try:
-            place = Worker(self._core, self._idle_task_timeout)
+            place = Worker(self._core, self._idle_task_timeout, self)
             next_job = place.next
+            get_hub_if_exists = _gevent.get_hub_if_exists
             run_job = self._run_job
             thread = threading.current_thread()
             thread.name = self.name
@@ -105,7 +106,10 @@ class _Worker(greenlet):
                 go_on = run_job(self._first_job, place)
                 self._first_job = None
             while go_on:
-                self._fix_hub_before_block()
+                hub = get_hub_if_exists()
+                if hub is not None:
+                    self._fix_hub_before_block(hub)
+                    del hub
                 threads.pop(ident, None)
                 # gevent.util looks for this name to tell an idle worker.
                 gevent_threadpool_worker_idle = True
@@ -158,14 +162,12 @@ class _Worker(greenlet):
         """See that somebody runs what is queued, though this worker ends."""
         raise NotImplementedError
 
-    def _fix_hub_before_block(self) -> None:
-        hub = _gevent.get_hub_if_exists()
-        if hub is not None:
-            hub.name = "ThreadPool Worker Hub"
-            # The monitoring thread must not report an idle worker as blocked.
-            if hub.periodic_monitoring_thread is not None:
-                hub.periodic_monitoring_thread.ignore_current_greenlet_blocking()
-            self._hub_of_worker = hub
+    def _fix_hub_before_block(self, hub: Any) -> None:
+        hub.name = "ThreadPool Worker Hub"
+        # The monitoring thread must not report an idle worker as blocked.
+        if hub.periodic_monitoring_thread is not None:
+            hub.periodic_monitoring_thread.ignore_current_greenlet_blocking()
+        self._hub_of_worker = hub
 
     def cleanup(self, hub_of_worker: Any) -> None:
         """Destroy the hub that a task made in this thread."""
@@ -199,8 +201,18 @@ class _Worker(greenlet):
         if _sys.gettrace() is not None:
             _sys.settrace(None)
 
-    def _run_task(
-        self, func: Any, args: Any, kwargs: Any, result: Any, context: Any
+    def _has_no_hooks(self) -> bool:
+        """Whether there is nothing to do before a task, or after one that leaves nothing."""
+        kind = type(self)
+        return (
+            kind._before_run_task is _before
+            and kind._after_run_task is _after
+            and threading._profile_hook is None  # type: ignore[attr-defined]
+            and threading._trace_hook is None  # type: ignore[attr-defined]
+        )
+
+    def _run_task(  # noqa: PLR0913, PLR0917 - the parts of a task
+        self, func: Any, args: Any, kwargs: Any, result: Any, context: Any, place: Worker
     ) -> tuple[Any, Any, bool]:
         """Run one task. Return its value, its error, and whether the worker goes on.
 
@@ -209,11 +221,12 @@ class _Worker(greenlet):
         """
         value = error = None
         go_on = True
-        if context is not None:
-            self.gr_context = context
+        plain = context is None and self._has_no_hooks()
         try:
             try:
-                self._before_run_task(func, args, kwargs, result)
+                if not plain:
+                    self.gr_context = context
+                    self._before_run_task(func, args, kwargs, result)
             except BaseException:  # noqa: BLE001 - it belongs to the caller
                 error = sys.exc_info()
                 go_on = False
@@ -223,7 +236,9 @@ class _Worker(greenlet):
                 except BaseException:  # noqa: BLE001 - it belongs to the caller
                     error = sys.exc_info()
                 try:
-                    self._after_run_task(func, args, kwargs, result)
+                    plain = plain and not place.has_traces()
+                    if not plain:
+                        self._after_run_task(func, args, kwargs, result)
                 except BaseException:  # noqa: BLE001 - it belongs to the caller
                     error = sys.exc_info()
                     go_on = False
@@ -231,7 +246,7 @@ class _Worker(greenlet):
         finally:
             # A traceback refers to this frame, which must not refer back.
             del func, args, kwargs, result, value, error, context
-            if self.gr_context is not None:
+            if not plain:
                 self.gr_context = None
 
 
@@ -268,7 +283,7 @@ class _WorkerGreenlet(_Worker):
         if type(job) is tuple:
             func, args, kwargs, result, context = job
             del job
-            value, error, go_on = self._run_task(func, args, kwargs, result, context)
+            value, error, go_on = self._run_task(func, args, kwargs, result, context, place)
             del context
             if error is not None:
                 error = ((self, func), error)
@@ -276,7 +291,7 @@ class _WorkerGreenlet(_Worker):
             place.finish(self._account.wake.native, (self._account, result, value, error))
             del result, value, error
         else:
-            go_on = self._run_batch(job)
+            go_on = self._run_batch(job, place)
         if not go_on:
             self._complain()
         return go_on
@@ -289,12 +304,12 @@ class _WorkerGreenlet(_Worker):
         else:
             job.requeue()
 
-    def _run_item(self, batch: Batch, args: Any) -> tuple[Any, bool]:
+    def _run_item(self, batch: Batch, args: Any, place: Worker) -> tuple[Any, bool]:
         """Run one item of a map; as `_run_task`, but return one value."""
         context = batch.context
         if context is not None:
             context = context.copy()
-        value, error, go_on = self._run_task(batch.func, args, {}, None, context)
+        value, error, go_on = self._run_task(batch.func, args, {}, None, context, place)
         try:
             if error is not None:
                 value = self._failure(batch, error)
@@ -302,7 +317,7 @@ class _WorkerGreenlet(_Worker):
         finally:
             del error, value, args
 
-    def _run_batch(self, batch: Batch) -> bool:
+    def _run_batch(self, batch: Batch, place: Worker) -> bool:
         """Run items of a map until none is left for this worker."""
         kind = type(self)
         plain = (
@@ -310,9 +325,9 @@ class _WorkerGreenlet(_Worker):
             and kind._after_run_task is _after
             and batch.context is None
         )
-        claims = batch.claims(self if plain else None)
+        claims = batch.claims(place if plain else None)
         try:
-            return self._run_claims(batch, claims, plain)
+            return self._run_claims(batch, claims, plain, place)
         except BaseException:  # noqa: BLE001 - it belongs to the item at which it happened
             # Something was thrown into the thread.
             claims.slot[0] = self._failure(batch, sys.exc_info())
@@ -320,7 +335,7 @@ class _WorkerGreenlet(_Worker):
         finally:
             claims.leave()
 
-    def _run_claims(self, batch: Batch, claims: Claims, plain: bool) -> bool:
+    def _run_claims(self, batch: Batch, claims: Claims, plain: bool, place: Worker) -> bool:
         func = batch.func
         zipped = batch.zipped
         slot = claims.slot
@@ -332,7 +347,7 @@ class _WorkerGreenlet(_Worker):
                     if plain and hooks._profile_hook is None and hooks._trace_hook is None:  # type: ignore[attr-defined]
                         slot[0] = func(*item) if zipped else func(item)
                     else:
-                        slot[0], go_on = self._run_item(batch, item if zipped else (item,))
+                        slot[0], go_on = self._run_item(batch, item if zipped else (item,), place)
                         if not go_on:
                             return False
             except BaseException:  # noqa: BLE001 - it belongs to the caller
@@ -456,7 +471,7 @@ class ExecutorWorker(_Worker):
             return True
         func, args, kwargs = work
         context = None if self._context is None else self._context.copy()
-        value, error, go_on = self._run_task(func, args, kwargs, job, context)
+        value, error, go_on = self._run_task(func, args, kwargs, job, context, place)
         exception = None if error is None else error[1]
         try:
             del work, func, args, kwargs, error

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use hubpool::{Order, Rings, Taken};
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::core::Core;
+use crate::core::{Core, Worker};
 use crate::wake::Wake;
 
 /// How long a worker stays with a batch while other jobs wait.
@@ -141,14 +140,13 @@ impl Batch {
 
     /// A worker's hold on the batch, for one ticket. With a `worker`, what an
     /// item leaves behind ends the iteration.
-    fn claims(slf: &Bound<'_, Self>, worker: Option<Py<PyAny>>) -> PyResult<Claims> {
-        let traces = worker.map(|worker| Traces::new(slf.py(), worker));
+    fn claims(slf: &Bound<'_, Self>, worker: Option<Py<Worker>>) -> PyResult<Claims> {
         Ok(Claims {
             batch: slf.clone().unbind(),
             since: Instant::now(),
             index: AtomicUsize::new(UNUSED),
             slot: PyList::new(slf.py(), [slf.py().None()])?.unbind(),
-            traces: traces.transpose()?,
+            worker,
         })
     }
 
@@ -233,7 +231,7 @@ pub struct Claims {
     /// A list of one place, for the claimed item's result.
     #[pyo3(get)]
     slot: Py<PyList>,
-    traces: Option<Traces>,
+    worker: Option<Py<Worker>>,
 }
 
 /// The worker has a ticket, and has claimed nothing with it.
@@ -258,7 +256,11 @@ impl Claims {
                 let pool = &batch.core.get().pool;
                 pool.finish(1);
                 let result = self.result(py)?;
-                if self.traces.as_ref().is_some_and(|traces| traces.any(py)) {
+                if self
+                    .worker
+                    .as_ref()
+                    .is_some_and(|worker| worker.get().has_traces(py))
+                {
                     batch.inner.complete(index, result, batch.ring(py));
                     self.index.store(UNUSED, Ordering::Relaxed);
                     return Ok(None);
@@ -322,36 +324,6 @@ impl Drop for Claims {
         if *self.index.get_mut() == UNUSED {
             Python::attach(|py| Batch::requeue(self.batch.bind(py)));
         }
-    }
-}
-
-/// What an item can leave behind in its thread: its context, or the
-/// interpreter's hooks.
-struct Traces {
-    worker: Py<PyAny>,
-    getprofile: Py<PyAny>,
-    gettrace: Py<PyAny>,
-}
-
-impl Traces {
-    fn new(py: Python<'_>, worker: Py<PyAny>) -> PyResult<Self> {
-        let sys = py.import("sys")?;
-        Ok(Self {
-            worker,
-            getprofile: sys.getattr("getprofile")?.unbind(),
-            gettrace: sys.getattr("gettrace")?.unbind(),
-        })
-    }
-
-    /// Whether there is any. Runs no code of the program's.
-    fn any(&self, py: Python<'_>) -> bool {
-        [
-            self.getprofile.call0(py),
-            self.gettrace.call0(py),
-            self.worker.getattr(py, intern!(py, "gr_context")),
-        ]
-        .iter()
-        .any(|trace| !trace.as_ref().is_ok_and(|trace| trace.is_none(py)))
     }
 }
 

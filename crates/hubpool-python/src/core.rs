@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hubpool::{Next, Pool};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
@@ -149,6 +150,9 @@ pub struct Worker {
     place: hubpool::Worker,
     idle: Option<Duration>,
     fair_time: Duration,
+    greenlet: Py<PyAny>,
+    getprofile: Py<PyAny>,
+    gettrace: Py<PyAny>,
     desk: Mutex<Desk>,
 }
 
@@ -168,9 +172,15 @@ struct Desk {
 
 #[pymethods]
 impl Worker {
-    /// `idle_task_timeout` is in seconds; a negative one means never.
+    /// `idle_task_timeout` is in seconds; a negative one means never. The tasks
+    /// run in the context of the `greenlet`.
     #[new]
-    fn new(py: Python<'_>, core: Py<Core>, idle_task_timeout: f64) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        core: Py<Core>,
+        idle_task_timeout: f64,
+        greenlet: Py<PyAny>,
+    ) -> PyResult<Self> {
         let sys = py.import("sys")?;
         let switch_interval: f64 = sys.call_method0("getswitchinterval")?.extract()?;
         Ok(Self {
@@ -178,6 +188,9 @@ impl Worker {
             place: hubpool::Worker::new(),
             idle: Duration::try_from_secs_f64(idle_task_timeout).ok(),
             fair_time: Duration::from_secs_f64(switch_interval * 1.2).max(ATTACHED_TIME),
+            greenlet,
+            getprofile: sys.getattr("getprofile")?.unbind(),
+            gettrace: sys.getattr("gettrace")?.unbind(),
             desk: Mutex::new(Desk {
                 attached_since: Instant::now(),
                 turns: 0,
@@ -186,6 +199,18 @@ impl Worker {
                 wake: None,
             }),
         })
+    }
+
+    /// Whether a task has left something behind in its thread: a context, or one
+    /// of the interpreter's hooks. Runs no code of the program's.
+    pub fn has_traces(&self, py: Python<'_>) -> bool {
+        [
+            self.getprofile.call0(py),
+            self.gettrace.call0(py),
+            self.greenlet.getattr(py, intern!(py, "gr_context")),
+        ]
+        .iter()
+        .any(|trace| !trace.as_ref().is_ok_and(|trace| trace.is_none(py)))
     }
 
     /// Keeps a message for a hub. The next call of `next` sends it.
