@@ -207,7 +207,7 @@ class _Worker(greenlet):
         return (
             kind._before_run_task is _before
             and kind._after_run_task is _after
-            and threading._profile_hook is None  # type: ignore[attr-defined]
+            and threading._profile_hook is None
             and threading._trace_hook is None  # type: ignore[attr-defined]
         )
 
