@@ -204,13 +204,10 @@ impl Worker {
     /// Whether a task has left something behind in its thread: a context, or one
     /// of the interpreter's hooks. Runs no code of the program's.
     pub fn has_traces(&self, py: Python<'_>) -> bool {
-        [
-            self.getprofile.call0(py),
-            self.gettrace.call0(py),
-            self.greenlet.getattr(py, intern!(py, "gr_context")),
-        ]
-        .iter()
-        .any(|trace| !trace.as_ref().is_ok_and(|trace| trace.is_none(py)))
+        let clean = |found: PyResult<Bound<'_, PyAny>>| found.is_ok_and(|trace| trace.is_none());
+        !(clean(self.getprofile.bind(py).call0())
+            && clean(self.gettrace.bind(py).call0())
+            && clean(self.greenlet.bind(py).getattr(intern!(py, "gr_context"))))
     }
 
     /// Keeps a message for a hub. The next call of `next` sends it.
