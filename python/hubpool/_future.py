@@ -160,15 +160,6 @@ class Future(concurrent.futures.Future[_T]):
     (True, 32)
     """
 
-    # Most futures never need more of these than that. PENDING, and so on:
-    _state: str = PENDING
-    _result: Any = None
-    _exception: Any = None
-    #: Who is told when it is done, in this order.
-    _links: dict[_Link, None] | None = None
-    _done_callbacks: Any = ()
-    #: Where an executor's task was submitted, since a forked child does not run it.
-    _forks: int | None = None
     #: Made when it is asked for.
     _own_condition: threading.Condition | None = None
 
@@ -176,10 +167,16 @@ class Future(concurrent.futures.Future[_T]):
         #: Guards the state. It is native whatever has been patched, and held for a
         #: few instructions; a finalizer or signal handler may take it again.
         self._lock = _new_rlock()
+        self._state = PENDING
+        self._result: Any = None
+        self._exception: Any = None
+        #: Who is told when it is done, in this order. Most futures need none.
+        self._links: dict[_Link, None] | None = None
+        self._done_callbacks: Any = ()
         #: An executor's function and its arguments, until a worker takes them.
         self._work = work
-        if work is not None:
-            self._forks = _forks
+        #: Where a task was submitted, since a forked child does not run it.
+        self._forks = None if work is None else _forks
 
     @property
     def _condition(self) -> threading.Condition:  # type: ignore[override]
