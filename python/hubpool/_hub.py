@@ -17,9 +17,12 @@ from greenlet import getcurrent
 
 from hubpool import _gevent
 from hubpool._native import Wake
+from hubpool._report import Unretrieved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from hubpool._report import ReportErrors
 
 _READ = 1
 #: The shortest time, in seconds, that the libuv loop can wait for.
@@ -263,10 +266,11 @@ class Account:
     while its threads live. Only the hub's thread changes it.
     """
 
-    __slots__ = ("_events", "hub", "outstanding", "slots", "wake", "watchers")
+    __slots__ = ("_events", "hub", "outstanding", "report_errors", "slots", "wake", "watchers")
 
-    def __init__(self, hub: Any, slots: Any) -> None:
+    def __init__(self, hub: Any, slots: Any, report_errors: ReportErrors) -> None:
         self.hub = hub
+        self.report_errors = report_errors
         self.slots = slots
         self.wake = hub_wake(hub)
         #: Tasks whose results have not been delivered, and maps at work.
@@ -304,7 +308,10 @@ class Account:
                 result.set(value)
             else:
                 try:
-                    self._handle_error(error)
+                    if self.report_errors == "always":
+                        self._handle_error(error)
+                    elif self.report_errors == "unretrieved":
+                        result.unretrieved = Unretrieved(self.hub, error)  # type: ignore[attr-defined]
                 finally:
                     exc_info = error[1]
                     result.set_exception(exc_info[1], exc_info)

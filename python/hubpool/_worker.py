@@ -17,6 +17,7 @@ from greenlet import getcurrent, greenlet
 from hubpool import _gevent
 from hubpool._future import Future
 from hubpool._native import Batch, Claims, Core, Worker, name_thread
+from hubpool._report import Unretrieved
 
 if TYPE_CHECKING:
     from hubpool.executor import ThreadPoolExecutor
@@ -31,13 +32,16 @@ BROKEN = "A thread initializer failed, the thread pool is not usable anymore"
 class Failure:
     """The place of an item of a map whose function raised."""
 
-    __slots__ = ("exc_info",)
+    __slots__ = ("_unretrieved", "exc_info")
 
-    def __init__(self, exc_info: Any) -> None:
+    def __init__(self, exc_info: Any, unretrieved: Unretrieved | None) -> None:
         self.exc_info = exc_info
+        self._unretrieved = unretrieved
 
     def reraise(self) -> None:
         """Raise what the function raised, with its traceback."""
+        if self._unretrieved is not None:
+            self._unretrieved.retrieve()
         try:
             raise self.exc_info[1].with_traceback(self.exc_info[2])
         finally:
@@ -361,9 +365,14 @@ class _WorkerGreenlet(_Worker):
     def _failure(self, batch: Batch, exc_info: Any) -> Failure:
         """Report what an item raised; return its place holder."""
         batch.fail()
+        account = self._account
         error = ((self, batch.func), exc_info)
-        self._account.wake.native.post((self._account, None, None, error))
-        return Failure(exc_info)
+        unretrieved = None
+        if account.report_errors == "always":
+            account.wake.native.post((account, None, None, error))
+        elif account.report_errors == "unretrieved":
+            unretrieved = Unretrieved(account.hub, error)
+        return Failure(exc_info, unretrieved)
 
     def _ask_for_replacement(self) -> None:
         pool = self._pool()

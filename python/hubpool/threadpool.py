@@ -19,11 +19,14 @@ from hubpool import _gevent
 from hubpool._hub import Account, close_inherited, may_wait
 from hubpool._map import IMap, IMapUnordered
 from hubpool._native import Core
+from hubpool._report import WatchedResult, check_report_errors
 from hubpool._worker import _WorkerGreenlet
 from hubpool.exceptions import TaskCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from hubpool._report import ReportErrors
 
 _T = TypeVar("_T")
 
@@ -65,12 +68,18 @@ class ThreadPool(GroupMappingMixin):
     ``copy_context``, in a copy of its submitter's. Nothing that it sets there is
     seen by another task.
 
+    An error of a task is passed to ``hub.handle_error``, which prints it, and
+    throws :exc:`SystemExit` and the like at the main greenlet, beside reaching who
+    asks for the result: ``report_errors`` says whether ``"always"``, or only if the
+    result is dropped and nobody has asked (``"unretrieved"``), or ``"never"``.
+
     ``len()`` is the number of unfinished tasks, items of running maps among
     them, so an instance without any is false.
 
     Raises :exc:`TypeError` if ``maxsize`` is not an integer,
     :exc:`ValueError` if it is negative, the same for an ``idle_task_timeout``
-    that is no number, and :exc:`AttributeError` if the hub has been destroyed.
+    that is no number and a ``report_errors`` that is no choice, and
+    :exc:`AttributeError` if the hub has been destroyed.
 
     >>> pool = ThreadPool(2)
     >>> pool.spawn(pow, 2, 10).get()
@@ -91,6 +100,8 @@ class ThreadPool(GroupMappingMixin):
         "_idle_task_timeout",
         "_maps",
         "_maxsize",
+        "_new_result",
+        "_report_errors",
         "_size_wish",
         "_worker_greenlets",
         "fork_watcher",
@@ -109,8 +120,10 @@ class ThreadPool(GroupMappingMixin):
         idle_task_timeout: float = -1,
         *,
         copy_context: bool = False,
+        report_errors: ReportErrors = "always",
     ) -> None:
         _check_maxsize(maxsize)
+        check_report_errors(report_errors)
         if math.isnan(idle_task_timeout):
             raise ValueError("idle_task_timeout must be seconds, or -1 for never: nan")
         self.hub = get_hub() if hub is None else hub
@@ -118,6 +131,8 @@ class ThreadPool(GroupMappingMixin):
             raise AttributeError("the hub has been destroyed; make the pool in a thread's live hub")
         self._idle_task_timeout = idle_task_timeout
         self._copy_context = copy_context
+        self._report_errors = report_errors
+        self._new_result = WatchedResult if report_errors == "unretrieved" else AsyncResult
         # Names that programs look for; nothing here needs them.
         self.manager = None
         self.fork_watcher = None
@@ -134,7 +149,7 @@ class ThreadPool(GroupMappingMixin):
         # task finds the next one.
         slots = Semaphore(self._maxsize + 1, self.hub)
         self._available_worker_threads_greenlet_sem = slots
-        self._account = Account(self.hub, slots)
+        self._account = Account(self.hub, slots, self._report_errors)
         #: The last size that was asked for, as an object of its own.
         self._size_wish = object()
         #: Maps at work, which want more workers when `maxsize` is raised.
@@ -343,7 +358,7 @@ class ThreadPool(GroupMappingMixin):
         try:
             if core.wants_worker(1):
                 self._add_thread_if_needed()
-            result: AsyncResult[_T] = AsyncResult()
+            result: AsyncResult[_T] = self._new_result()
             self._account.begin()
         except BaseException:
             slots.release()

@@ -1,0 +1,70 @@
+"""Who learns of a task's error, beside whoever asks for its result."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal, get_args
+
+from gevent.event import AsyncResult
+
+from hubpool import _gevent
+
+#: When the error of a task is passed to ``hub.handle_error``: as it happens, as
+#: gevent does; when its result is dropped and nobody has retrieved the error; never.
+ReportErrors = Literal["always", "unretrieved", "never"]
+
+
+def check_report_errors(report_errors: Any) -> None:
+    """Raise :exc:`ValueError` for what is none of them."""
+    choices = get_args(ReportErrors)
+    if report_errors not in choices:
+        raise ValueError(f"report_errors must be one of {choices}: {report_errors!r}")
+
+
+class Unretrieved:
+    """An error that is reported on the hub when this object is dropped in any thread."""
+
+    __slots__ = ("_error", "_hub")
+
+    def __init__(self, hub: Any, error: Any) -> None:
+        self._hub = hub
+        self._error = error
+
+    def retrieve(self) -> None:
+        """Say that somebody has seen the error: it will not be reported."""
+        self._hub = self._error = None
+
+    def __del__(self) -> None:
+        if self._error is not None:
+            context, exc_info = self._error
+            _gevent.run_on_hub(self._hub, partial(self._hub.handle_error, context, *exc_info))
+
+
+class WatchedResult(AsyncResult):  # type: ignore[type-arg] # no generic at run time
+    """A result that knows whether anybody has retrieved its error."""
+
+    #: What there is to retrieve.
+    unretrieved: Unretrieved | None = None
+
+    def _retrieve(self) -> None:
+        if self.unretrieved is not None:
+            self.unretrieved.retrieve()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Do as :meth:`gevent.event.AsyncResult.get`; an error that it raises is retrieved."""
+        try:
+            return super().get(block, timeout)
+        finally:
+            self._retrieve()
+
+    @property
+    def exception(self) -> BaseException | None:
+        """What the function raised, which is retrieved with that, or ``None``."""
+        self._retrieve()
+        return super().exception
+
+    @property
+    def exc_info(self) -> Any:
+        """The same with its type and traceback, or an empty tuple."""
+        self._retrieve()
+        return super().exc_info
