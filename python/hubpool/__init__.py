@@ -10,6 +10,7 @@ queue, the workers and the hand-off in Rust. There are three ways in::
 
 from gevent.threadpool import ThreadResult
 
+from hubpool import from_thread
 from hubpool._gevent import get_thread_profile as _get_thread_profile
 from hubpool._gevent import get_thread_trace as _get_thread_trace
 from hubpool._patch import patch
@@ -26,5 +27,6 @@ __all__ = [
     "_WorkerGreenlet",
     "_get_thread_profile",
     "_get_thread_trace",
+    "from_thread",
     "patch",
 ]

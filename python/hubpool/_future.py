@@ -25,6 +25,8 @@ from hubpool._hub import hub_wake, may_wait_here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from gevent.event import AsyncResult
+
     from hubpool._native import Wake, Worker
 
 _T = TypeVar("_T")
@@ -239,6 +241,35 @@ class Future(concurrent.futures.Future[_T]):
                 self._work = None
                 self._state = RUNNING
             return work
+
+    def run(self) -> None:
+        """Do the work, unless it was cancelled. All that comes of it is the future's."""
+        work = self.begin()
+        if work is None:
+            return
+        func, args, kwargs = work
+        try:
+            result = func(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - as it says
+            self.settle(None, error)
+        else:
+            self.settle(result, None)
+        finally:
+            # A traceback refers to this frame.
+            del self, work, func, args, kwargs
+
+    def fail(self, exception: BaseException) -> None:
+        """End what has not begun and never will."""
+        if self.begin() is not None:
+            self.settle(None, exception)
+
+    def follow(self, result: AsyncResult[Any]) -> None:
+        """End as the task that was to run the work, if that has not begun it."""
+        error = result.exception
+        if isinstance(error, CancelledError):
+            self.cancel()
+        elif error is not None:
+            self.fail(error)
 
     def set_result(self, result: _T) -> None:
         """End the task with a result. Only for who makes futures."""

@@ -26,6 +26,7 @@ __all__ = [
     "get_thread_trace",
     "has_callbacks",
     "is_threading_patched",
+    "new_local",
     "new_lock",
     "new_rlock",
     "resize_semaphore",
@@ -39,6 +40,7 @@ _threadpool: Any = gevent.threadpool
 #: The functions of :mod:`_thread`, whatever has been monkey-patched.
 get_thread_ident: Callable[[], int] = _threading.get_thread_ident
 start_new_thread: Callable[..., int] = _threading.start_new_thread
+new_local: Callable[[], Any] = monkey.get_original("threading", "local")
 new_lock: Callable[[], Any] = _threading.Lock
 new_rlock: Callable[[], Any] = monkey.get_original("_thread", "RLock")
 

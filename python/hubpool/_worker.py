@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gevent import monkey
 from greenlet import getcurrent, greenlet
 
-from hubpool import _gevent
+from hubpool import _gevent, from_thread
 from hubpool._future import Future
 from hubpool._native import Batch, Claims, Core, Worker, name_thread
 from hubpool._report import Unretrieved
@@ -282,6 +282,10 @@ class _WorkerGreenlet(_Worker):
         except BaseException:
             self._workers.discard(self)
             raise
+
+    def _prepare(self) -> bool:
+        from_thread.belongs_to(self._account.hub)
+        return True
 
     def _run_job(self, job: Any, place: Worker) -> bool:
         if type(job) is tuple:

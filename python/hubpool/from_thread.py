@@ -1,0 +1,68 @@
+"""Calls from a task, in its thread, back into its hub's.
+
+The name is that of the same module of trio and anyio.
+"""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gevent.greenlet import Greenlet
+from greenlet import GreenletExit
+
+from hubpool import _gevent
+from hubpool._future import Future
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
+_T = TypeVar("_T")
+
+#: The hub whose pool the thread belongs to.
+_of_thread: Any = _gevent.new_local()
+
+
+def run(func: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:
+    """Return ``func(*args, **kwargs)``, called on the hub of the calling task's pool.
+
+    For a task of a :class:`hubpool.ThreadPool`, in its thread. The function runs
+    there in a new greenlet, in a copy of the caller's context, and may wait as any
+    greenlet may; the task waits for it, and raises what it raises.
+
+    :raises RuntimeError: in any other thread, or if the hub has been destroyed.
+
+    >>> import gevent, hubpool
+    >>> from hubpool import from_thread
+    >>> hub = gevent.get_hub()
+    >>> pool = hubpool.ThreadPool(1)
+    >>> pool.apply(lambda: from_thread.run(gevent.get_hub) is hub)
+    True
+    """
+    hub = getattr(_of_thread, "hub", None)
+    if hub is None:
+        raise RuntimeError("from_thread.run() is for the tasks of a ThreadPool, in their threads")
+    if hub.loop is None:
+        raise RuntimeError("from_thread.run(): the hub has been destroyed")
+    future: Future[_T] = Future((func, args, kwargs))
+    _gevent.run_on_hub(hub, partial(_start, copy_context(), future))
+    try:
+        return future.result()
+    finally:
+        # The exception's traceback refers to this frame.
+        del future
+
+
+def belongs_to(hub: Any) -> None:
+    """Say whose pool the calling thread belongs to."""
+    _of_thread.hub = hub
+
+
+def _start(context: Context, future: Future[Any]) -> None:
+    greenlet = Greenlet(future.run)
+    greenlet.gr_context = context
+    # It may be killed before it begins.
+    greenlet.rawlink(lambda _: future.fail(GreenletExit()))
+    greenlet.start()
