@@ -13,6 +13,7 @@ from gevent.threadpool import ThreadResult
 from hubpool import from_thread
 from hubpool._gevent import get_thread_profile as _get_thread_profile
 from hubpool._gevent import get_thread_trace as _get_thread_trace
+from hubpool._limit import set_thread_limit
 from hubpool._patch import patch
 from hubpool._worker import _WorkerGreenlet
 from hubpool.exceptions import TaskCancelledError
@@ -29,4 +30,5 @@ __all__ = [
     "_get_thread_trace",
     "from_thread",
     "patch",
+    "set_thread_limit",
 ]

@@ -16,6 +16,7 @@ from greenlet import getcurrent, greenlet
 
 from hubpool import _gevent, from_thread
 from hubpool._future import Future
+from hubpool._limit import thread_limit
 from hubpool._native import Batch, Claims, Core, Worker, name_thread
 from hubpool._report import Unretrieved
 
@@ -143,8 +144,8 @@ class _Worker(greenlet):
             try:
                 self.cleanup(_gevent.get_hub_if_exists())
             finally:
-                if registered:
-                    self._ask_for_replacement()
+                thread_limit.give_back(self._core)
+                self._ask_for_replacement()
 
     def _prepare(self) -> bool:
         """Do what comes before the first job. Return whether the worker goes on."""

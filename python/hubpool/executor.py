@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubpool._future import Future
 from hubpool._hub import may_wait_here
+from hubpool._limit import thread_limit
 from hubpool._native import Core
 from hubpool._worker import ExecutorWorker
 from hubpool.threadpool import TaskQueue
@@ -110,22 +111,35 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     def _start_worker(self, future: Future[Any]) -> bool:
         """Start a thread that begins with this task, if one more would help."""
         core = self._core
-        if _exiting or not core.recruit():
+        if _exiting or not thread_limit.take(core, self._adjust_thread_count):
             return False
+        started = False
         try:
-            ExecutorWorker(self, future)
-        except RuntimeError:
-            core.finish()
-            if not core.workers:
-                raise
-            return False
-        return True
+            if core.recruit():
+                try:
+                    ExecutorWorker(self, future)
+                    started = True
+                except RuntimeError:
+                    core.finish()
+                    if not core.workers:
+                        raise
+        finally:
+            if not started:
+                thread_limit.give_back(core)
+        return started
 
     def _adjust_thread_count(self) -> None:
         """Start a thread for what is queued, if there are too few."""
-        if not _exiting and self._core.wants_worker(0):
-            self._core.register()
-            ExecutorWorker(self, None)
+        core = self._core
+        if _exiting or not core.wants_worker(0):
+            return
+        if thread_limit.take(core, self._adjust_thread_count):
+            core.register()
+            try:
+                ExecutorWorker(self, None)
+            except BaseException:
+                thread_limit.give_back(core)
+                raise
 
     def map(
         self,
@@ -218,6 +232,7 @@ def _take(futures: deque[Future[_T]], timeout: float | None) -> _T:
 def _at_exit() -> None:
     """Run what is queued, as the standard library does, before the interpreter exits."""
     global _exiting  # noqa: PLW0603 - it is said once
+    thread_limit.set(None)  # Nobody has to wait for a turn any more.
     _exiting = True
     workers = tuple(ExecutorWorker.alive)
     for worker in workers:

@@ -20,6 +20,7 @@ from gevent.pool import GroupMappingMixin
 from hubpool import _gevent
 from hubpool._future import Future
 from hubpool._hub import Account, close_inherited, may_wait
+from hubpool._limit import thread_limit
 from hubpool._map import IMap, IMapUnordered
 from hubpool._native import Core
 from hubpool._report import WatchedResult, check_report_errors
@@ -203,9 +204,9 @@ class ThreadPool(GroupMappingMixin):
     def size(self) -> int:
         """The number of worker threads.
 
-        Setting it starts threads, or ends some and waits cooperatively until
-        they have, or until somebody sets another size; :exc:`ValueError` if it
-        is negative or above ``maxsize``.
+        Setting it starts threads, as far as :func:`hubpool.set_thread_limit` lets it,
+        or ends some and waits cooperatively until they have, or until somebody sets
+        another size; :exc:`ValueError` if it is negative or above ``maxsize``.
         """
         return len(self._worker_greenlets)
 
@@ -221,8 +222,8 @@ class ThreadPool(GroupMappingMixin):
         wish = self._size_wish = object()
         self._core.stop_shrinking()
         self._account.notify()
-        while self.size < size:
-            self._add_thread()
+        while self.size < size and self._add_thread():
+            pass
         if self.size > size:
             self._core.shrink_to(size)
             if may_wait(self.hub):
@@ -317,22 +318,30 @@ class ThreadPool(GroupMappingMixin):
             raise
 
     def adjust(self) -> None:
-        """Start threads that the outstanding tasks call for."""
+        """Start threads that the outstanding tasks call for. Any thread."""
         while self._core.wants_worker(0) and self._add_thread_if_needed():
             pass
 
-    def _add_thread(self) -> None:
-        self._WorkerGreenlet(self)
+    def _add_thread(self) -> bool:
+        """Start a thread; ``False`` if the process may have no more of them now."""
+        core = self._core
+        if not thread_limit.take(core, self.adjust):
+            return False
+        try:
+            self._WorkerGreenlet(self)
+        except BaseException:
+            thread_limit.give_back(core)
+            raise
+        return True
 
     def _add_thread_if_needed(self) -> bool:
         """Start a thread. If none can be started, that is an error only if there is none."""
         try:
-            self._add_thread()
+            return self._add_thread()
         except RuntimeError:
             if not self._core.workers:
                 raise
             return False
-        return True
 
     def _check_thread(self) -> None:
         if self.hub is not get_hub():

@@ -267,7 +267,7 @@ impl Claims {
                     self.index.store(UNUSED, Ordering::Relaxed);
                     return Ok(None);
                 }
-                if pool.queued() > 0 && self.turn.is_over() {
+                if pool.pressed() && self.turn.is_over() {
                     // Others wait: they go first.
                     batch.inner.complete(index, result, batch.ring(py));
                     batch.queue(self.batch.clone_ref(py).into_any());

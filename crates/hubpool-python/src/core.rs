@@ -141,6 +141,18 @@ impl Core {
     fn stop_shrinking(&self) {
         self.pool.stop_shrinking();
     }
+
+    /// Lets workers end until `size` are left, even with jobs in the queue;
+    /// `None` takes that back.
+    fn retire_to(&self, size: Option<usize>) {
+        self.pool.retire_to(size.unwrap_or(usize::MAX));
+    }
+
+    /// Workers that are asleep for want of jobs.
+    #[getter]
+    fn idle(&self) -> usize {
+        self.pool.idle()
+    }
 }
 
 /// A worker's place in a pool. Only the thread that made it may use it.
@@ -273,7 +285,7 @@ impl Worker {
                 wake.post(message);
             }
         };
-        if may_stay && let Some(job) = pool.try_next() {
+        if may_stay && let Some(job) = pool.try_next(&self.place) {
             send();
             self.desk.lock().map_err(poisoned)?.taken = Some(job.clone_ref(py));
             return Ok(Some(job));

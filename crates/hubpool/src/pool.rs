@@ -26,6 +26,9 @@ pub struct Pool<J> {
     unfinished: AtomicUsize,
     /// The most workers that may stay registered. Written under the lock.
     maxsize: AtomicUsize,
+    /// How many workers may stay of those that shall
+    /// [retire](Pool::retire_to). Written under the lock.
+    retire_to: AtomicUsize,
     search: Search,
 }
 
@@ -76,6 +79,7 @@ impl<J> Pool<J> {
             queued: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
             maxsize: AtomicUsize::new(maxsize),
+            retire_to: AtomicUsize::new(usize::MAX),
             search: Search::new(),
         }
     }
@@ -215,6 +219,36 @@ impl<J> Pool<J> {
         self.lock().shrink_to = None;
     }
 
+    /// Lets workers end until `size` are left, each as soon as it is idle or has
+    /// finished a job, even the last one with jobs in the queue: other pools need
+    /// their threads. Only a pool that is to end anyway keeps its last one for its
+    /// queue. `usize::MAX` takes that back.
+    pub fn retire_to(&self, size: usize) {
+        let sleepers = {
+            let mut state = self.lock();
+            self.retire_to.store(size, Ordering::Release);
+            let kept = state
+                .parked
+                .len()
+                .saturating_add(size)
+                .saturating_sub(state.workers);
+            let kept = kept.min(state.parked.len());
+            state.parked.split_off(kept)
+        };
+        sleepers.iter().for_each(Worker::wake);
+    }
+
+    /// Workers that are asleep for want of jobs.
+    pub fn idle(&self) -> usize {
+        self.lock().parked.len()
+    }
+
+    /// Whether a worker that is about a long job does well to come back soon:
+    /// other jobs wait, or a worker shall retire.
+    pub fn pressed(&self) -> bool {
+        self.queued() > 0 || self.retire_to.load(Ordering::Acquire) < usize::MAX
+    }
+
     /// Blocks the calling worker until there is something to do for it.
     ///
     /// Call it on the thread that made `worker`, and from no other. With
@@ -240,13 +274,14 @@ impl<J> Pool<J> {
         let mut may_search = true;
         let mut state = self.lock();
         loop {
-            if state.must_exit(self.maxsize()) {
+            if self.must_exit(&state, worker) {
                 state.workers -= 1;
                 state.settle_shrink();
                 return Next::Exit;
             }
             if let Some(job) = state.queue.pop_front() {
                 self.publish(&state);
+                worker.serve();
                 // A searching worker stands in for the sleepers that were not
                 // woken while it searched; it passes the call on.
                 let sleeper = (!state.queue.is_empty()).then(|| state.sleeper()).flatten();
@@ -277,7 +312,7 @@ impl<J> Pool<J> {
             // worker that still stands there woke up by its deadline.
             if let Some(place) = state.parked.iter().position(|other| other.is(worker)) {
                 state.parked.remove(place);
-                if state.queue.is_empty() && !state.must_exit(self.maxsize()) {
+                if state.queue.is_empty() && !self.must_exit(&state, worker) {
                     state.workers -= 1;
                     state.settle_shrink();
                     return Next::Expired;
@@ -288,16 +323,17 @@ impl<J> Pool<J> {
 
     /// Takes a job only if one waits: for a worker that has just finished one
     /// and must not block.
-    pub fn try_next(&self) -> Option<J> {
+    pub fn try_next(&self, worker: &Worker) -> Option<J> {
         if self.queued() == 0 {
             return None;
         }
         let mut state = self.lock();
-        if state.must_exit(self.maxsize()) {
+        if self.must_exit(&state, worker) {
             return None;
         }
         let job = state.queue.pop_front();
         self.publish(&state);
+        worker.serve();
         job
     }
 
@@ -308,6 +344,13 @@ impl<J> Pool<J> {
         let queue = std::mem::take(&mut state.queue);
         self.publish(&state);
         queue
+    }
+
+    fn must_exit(&self, state: &State<J>, worker: &Worker) -> bool {
+        // Who has just come does a job first, or nothing would ever be done.
+        let retiring = state.workers > self.retire_to.load(Ordering::Acquire)
+            && (worker.has_served() || state.queue.is_empty());
+        state.must_exit(self.maxsize(), retiring)
     }
 
     fn publish(&self, state: &State<J>) {
@@ -327,12 +370,15 @@ impl<J> State<J> {
     }
 
     /// Whether the worker that asks shall end.
-    fn must_exit(&self, maxsize: usize) -> bool {
+    fn must_exit(&self, maxsize: usize, retiring: bool) -> bool {
         let idle = self.queue.is_empty();
         // The last worker stays until the queue is empty, so that lowering
         // `maxsize` to 0 strands nothing.
         let over = self.workers > maxsize && (idle || self.workers > maxsize.max(1));
-        over || (idle && (self.closed || self.shrink_to.is_some_and(|size| self.workers > size)))
+        let ending = self.closed || self.shrink_to.is_some();
+        let retires = retiring && (idle || self.workers > 1 || !ending);
+        over || retires
+            || (idle && (self.closed || self.shrink_to.is_some_and(|size| self.workers > size)))
     }
 
     fn settle_shrink(&mut self) {

@@ -276,3 +276,61 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn retiring_workers_leave_jobs_behind_but_each_has_done_one() {
+    let pool = Arc::new(Pool::new(4));
+    let ran = Arc::new(AtomicUsize::new(0));
+    pool.begin(10);
+    for _ in 0..10 {
+        pool.submit(1).unwrap();
+    }
+    pool.retire_to(0);
+    assert!(pool.pressed());
+    for round in 1..=10 {
+        assert!(!start(&pool, &ran, None).join().unwrap());
+        assert_eq!(ran.load(Ordering::SeqCst), round);
+        assert_eq!((pool.queued(), pool.workers()), (10 - round, 0));
+    }
+    // There is no job for this one.
+    assert!(!start(&pool, &ran, None).join().unwrap());
+    pool.retire_to(usize::MAX);
+    assert!(!pool.pressed());
+}
+
+#[test]
+fn idle_workers_retire_down_to_the_size_that_may_stay() {
+    let pool = Arc::new(Pool::new(4));
+    let ran = Arc::new(AtomicUsize::new(0));
+    let threads: Vec<_> = (0..4).map(|_| start(&pool, &ran, None)).collect();
+    pool.retire_to(1);
+    while pool.workers() > 1 {
+        thread::yield_now();
+    }
+    pool.retire_to(3);
+    pool.begin(1);
+    pool.submit(1).unwrap();
+    while pool.unfinished() > 0 {
+        thread::yield_now();
+    }
+    assert_eq!(pool.workers(), 1);
+    pool.shrink_to(0);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(ran.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_pool_that_is_to_end_keeps_its_last_worker_for_its_queue() {
+    let pool = Arc::new(Pool::new(1));
+    let ran = Arc::new(AtomicUsize::new(0));
+    pool.begin(10);
+    for _ in 0..10 {
+        pool.submit(1).unwrap();
+    }
+    pool.retire_to(0);
+    pool.close();
+    start(&pool, &ran, None).join().unwrap();
+    assert_eq!(ran.load(Ordering::SeqCst), 10);
+}

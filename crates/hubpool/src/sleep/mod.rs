@@ -30,6 +30,8 @@ struct Parking {
     thread: Thread,
     /// Set by who wakes this worker, cleared by the worker before it parks.
     notified: AtomicBool,
+    /// Whether the worker has ever got a job.
+    served: AtomicBool,
 }
 
 impl Worker {
@@ -40,8 +42,19 @@ impl Worker {
             parking: Arc::new(Parking {
                 thread: thread::current(),
                 notified: AtomicBool::new(false),
+                served: AtomicBool::new(false),
             }),
         }
+    }
+
+    /// Notes that the worker gets a job.
+    pub(crate) fn serve(&self) {
+        self.parking.served.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the worker has ever got a job.
+    pub(crate) fn has_served(&self) -> bool {
+        self.parking.served.load(Ordering::Relaxed)
     }
 
     /// Announces that the next wake-up is meant for the coming [`park`](Self::park).

@@ -1,0 +1,143 @@
+"""One limit on the worker threads of a whole process."""
+
+from __future__ import annotations
+
+import operator
+import os
+from typing import TYPE_CHECKING
+
+from hubpool import _gevent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hubpool._native import Core
+
+
+class ThreadLimit:
+    """Who has how many threads, and who waits for one.
+
+    A core that can have no thread, has none and has jobs waits its turn: it gets the
+    first that ends anywhere. Meanwhile others let one end: an idle one, or
+    else whichever is the first to finish its job. Any thread.
+    """
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = _gevent.new_rlock()
+        self._threads: dict[Core, int] = {}
+        #: How those who wait start their thread, first come, first served.
+        self._waiting: dict[Core, Callable[[], object]] = {}
+
+    #: ``None``: there is no limit.
+    limit: int | None = None
+
+    def set(self, limit: int | None) -> None:
+        """Change the limit."""
+        with self._lock:
+            self.limit = limit
+        self._pass_on()
+
+    def take(self, core: Core, start: Callable[[], object]) -> bool:
+        """Count one more thread; ``False`` if there can be none now.
+
+        Then, if the core has none at all, *start* is called, in any thread, when
+        it can have one.
+        """
+        with self._lock:
+            if self._has_room(core):
+                self._waiting.pop(core, None)
+                self._threads[core] = self._threads.get(core, 0) + 1
+                return True
+            if not core.workers:
+                self._waiting[core] = start
+            self._press()
+            return False
+
+    def give_back(self, core: Core) -> None:
+        """Count one thread less."""
+        with self._lock:
+            count = self._threads.pop(core, 0)
+            if count > 1:
+                self._threads[core] = count - 1
+        self._pass_on()
+
+    def forget(self) -> None:
+        """In a forked child, which has none of the threads."""
+        self._reset()
+
+    def _has_room(self, core: Core) -> bool:
+        if self.limit is None:
+            return True
+        # Who has come before has the first claim.
+        before = list(self._waiting).index(core) if core in self._waiting else len(self._waiting)
+        return sum(self._threads.values()) + before < self.limit
+
+    def _pass_on(self) -> None:
+        """Let those who wait start what there is room for."""
+        while True:
+            with self._lock:
+                core = next(iter(self._waiting), None)
+                if core is None or not self._has_room(core):
+                    self._press()
+                    return
+                start = self._waiting[core]
+            try:
+                start()
+            except RuntimeError:
+                return  # No thread can be started. The next that ends tries again.
+            with self._lock:
+                # It may have no jobs any more.
+                if self._waiting.get(core) is start:
+                    del self._waiting[core]
+
+    def _press(self) -> None:
+        """Ask for as many threads to end as are missing."""
+        if self.limit is None:
+            missing = 0
+        else:
+            missing = sum(self._threads.values()) - self.limit + bool(self._waiting)
+        asked = {}
+        for core in self._threads:
+            asked[core] = min(core.idle, max(missing, 0))
+            missing -= asked[core]
+        for core, count in self._threads.items():
+            ends = min(count, asked[core] + max(missing, 0))
+            core.retire_to(count - ends if ends else None)
+
+
+thread_limit = ThreadLimit()
+
+
+def set_thread_limit(limit: int | None) -> None:
+    """Let the pools and executors of this process have at most *limit* threads in all.
+
+    ``None``, which is the default, sets no limit. A pool at the limit goes on with the threads
+    that it has. One that has none, and has work, gets the first thread
+    that another gives up: an idle one, or, if all are busy, the first that
+    finishes its task; so each pool comes to its turn. If there are more threads
+    already, they end as they finish. Any thread may call it; it does not wait.
+
+    :raises TypeError: if *limit* is not an integer.
+    :raises ValueError: if it is below 1.
+
+    >>> import hubpool
+    >>> hubpool.set_thread_limit(1)
+    >>> first, second = hubpool.ThreadPool(5), hubpool.ThreadPool(5)
+    >>> first.map(abs, [-1, -2]), second.map(abs, [-3, -4])
+    ([1, 2], [3, 4])
+    >>> first.size + second.size
+    1
+    >>> hubpool.set_thread_limit(None)
+    """
+    if limit is not None:
+        limit = operator.index(limit)
+        if limit < 1:
+            raise ValueError(f"the limit must be at least 1, or None: {limit!r}")
+    thread_limit.set(limit)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=thread_limit.forget)
