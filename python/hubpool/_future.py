@@ -303,7 +303,7 @@ class Future(concurrent.futures.Future[_T]):
         if free and len(links) == 1:  # type: ignore[arg-type]
             (link,) = links  # type: ignore[misc]
             if type(link) is _HubLink:
-                place.leave(link.native, link.message())  # type: ignore[union-attr]
+                place.keep(link.native, link.message())  # type: ignore[union-attr]
                 return
         try:
             self._announce(links or ())

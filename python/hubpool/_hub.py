@@ -85,8 +85,12 @@ class HubWake:
         """Take back one :meth:`hold`. Hub's thread only."""
         self._holds -= 1
         if self._holds == 0 and not self.abandoned:
-            self._watcher.stop()
-            self._lookout.stop()
+            hub = self._hub()
+            if hub is None or hub.loop is None:
+                self._leave_loop()
+            else:
+                self._watcher.stop()
+                self._lookout.stop()
 
     def sweep(self) -> None:
         """Deliver what came too late for any watcher: it would stay, and keep its pool alive.
@@ -149,7 +153,8 @@ class HubWake:
     def _on_idle(self) -> None:
         hub = self._hub()
         if hub is None or hub.loop is None or self.abandoned:
-            self._lookout.stop()  # The hub was destroyed, and its loop was not.
+            if self._lookout is not None:
+                self._lookout.stop()  # The hub was destroyed, and its loop was not.
             return
         if _gevent.has_callbacks(hub.loop):
             return  # Somebody is about to run; the hub will not sleep.

@@ -60,6 +60,11 @@ class _Worker(greenlet):
     greenlet_tree_is_root = True
 
     _thread_ident = 0
+    #: Its place in the core, in the thread.
+    _place: Worker | None = None
+    #: Whether it counts for the thread limit, and whether it has given up everything.
+    _counted = True
+    _left = False
     #: What it runs before it pulls any job.
     _first_job: Any = None
     _hub_of_worker: Any = None
@@ -90,17 +95,20 @@ class _Worker(greenlet):
         # run() has said what there is to say.
         with contextlib.suppress(BaseException):
             self.switch()
+        if not self._left:
+            # Something was thrown into the thread as it was about to leave.
+            with contextlib.suppress(BaseException):
+                self._leave()
+        self._place = None
 
     def run(self) -> None:
         """Pull jobs until the core lets the worker go."""
-        registered = True
-        place = None
         # threading knows the thread only while it runs a task: an idle one can
         # neither be joined nor be waited for.
         threads = threading._active  # type: ignore[attr-defined]
         ident = threading.get_ident()
         try:
-            place = Worker(self._core, self._idle_task_timeout, self)
+            place = self._place = Worker(self._core, self._idle_task_timeout, self)
             next_job = place.next
             get_hub_if_exists = _gevent.get_hub_if_exists
             run_job = self._run_job
@@ -108,6 +116,7 @@ class _Worker(greenlet):
             thread.name = self.name
             go_on = self._prepare()
             if self._first_job is not None:
+                place.take(self._first_job)
                 go_on = run_job(self._first_job, place)
                 self._first_job = None
             while go_on:
@@ -121,31 +130,37 @@ class _Worker(greenlet):
                 job = next_job()
                 gevent_threadpool_worker_idle = False  # noqa: F841
                 if job is None:
-                    registered = False
                     return
                 threads[ident] = thread
                 go_on = run_job(job, place)
                 job = None
         except BaseException:  # noqa: BLE001 - it is the fate of the job
             # Something was thrown into the thread, outside of a task.
-            if place is not None:
-                job = place.taken()
+            if self._place is not None:
+                job = self._place.taken()
                 if job is not None:
-                    self._fail_job(job, place, sys.exc_info())
+                    self._fail_job(job, self._place, sys.exc_info())
                     job = None
             self._complain()
         finally:
-            # What the last job left: a hook that failed ends the worker.
-            if place is not None:
-                place.flush()
             threads.pop(ident, None)
-            if registered:
-                self._core.unregister()
-            try:
-                self.cleanup(_gevent.get_hub_if_exists())
-            finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Give up everything. It may be done again if it was broken off."""
+        # What the last job left is sent: a hook that failed ends the worker.
+        if self._place is None:
+            self._core.unregister()
+        else:
+            self._place.leave()
+        try:
+            self.cleanup(_gevent.get_hub_if_exists())
+        finally:
+            if self._counted:
                 thread_limit.give_back(self._core)
-                self._ask_for_replacement()
+                self._counted = False
+            self._ask_for_replacement()
+            self._left = True
 
     def _prepare(self) -> bool:
         """Do what comes before the first job. Return whether the worker goes on."""
@@ -208,13 +223,7 @@ class _Worker(greenlet):
 
     def _has_no_hooks(self) -> bool:
         """Whether there is nothing to do before a task, or after one that leaves nothing."""
-        kind = type(self)
-        return (
-            kind._before_run_task is _before
-            and kind._after_run_task is _after
-            and threading._profile_hook is None
-            and threading._trace_hook is None  # type: ignore[attr-defined]
-        )
+        return threading._profile_hook is None and threading._trace_hook is None  # type: ignore[attr-defined]
 
     def _run_task(  # noqa: PLR0913, PLR0917 - the parts of a task
         self, func: Any, args: Any, kwargs: Any, result: Any, context: Any, place: Worker
@@ -241,7 +250,9 @@ class _Worker(greenlet):
                 except BaseException:  # noqa: BLE001 - it belongs to the caller
                     error = sys.exc_info()
                 try:
-                    plain = plain and not place.has_traces()
+                    plain = (
+                        plain and type(self)._after_run_task is _after and not place.has_traces()
+                    )
                     if not plain:
                         self._after_run_task(func, args, kwargs, result)
                 except BaseException:  # noqa: BLE001 - it belongs to the caller
@@ -283,6 +294,18 @@ class _WorkerGreenlet(_Worker):
         except BaseException:
             self._workers.discard(self)
             raise
+
+    def _has_no_hooks(self) -> bool:
+        return self._overrides_no_hooks() and super()._has_no_hooks()
+
+    def _overrides_no_hooks(self) -> bool:
+        kind, own = type(self), self.__dict__
+        return (
+            kind._before_run_task is _before
+            and kind._after_run_task is _after
+            and "_before_run_task" not in own
+            and "_after_run_task" not in own
+        )
 
     def _prepare(self) -> bool:
         from_thread.belongs_to(self._account.hub)
@@ -328,13 +351,8 @@ class _WorkerGreenlet(_Worker):
 
     def _run_batch(self, batch: Batch, place: Worker) -> bool:
         """Run items of a map until none is left for this worker."""
-        kind = type(self)
-        plain = (
-            kind._before_run_task is _before
-            and kind._after_run_task is _after
-            and batch.context is None
-        )
-        claims = batch.claims(place if plain else None)
+        plain = batch.context is None and self._overrides_no_hooks()
+        claims = batch.claims(place, plain)
         try:
             return self._run_claims(batch, claims, plain, place)
         except BaseException:  # noqa: BLE001 - it belongs to the item at which it happened
@@ -349,23 +367,30 @@ class _WorkerGreenlet(_Worker):
         zipped = batch.zipped
         slot = claims.slot
         hooks = threading
-        while not claims.left:
-            try:
-                for item in claims:
-                    # The short way is for items around which there is nothing to do.
-                    if plain and hooks._profile_hook is None and hooks._trace_hook is None:  # type: ignore[attr-defined]
-                        slot[0] = func(*item) if zipped else func(item)
-                    else:
-                        slot[0], go_on = self._run_item(batch, item if zipped else (item,), place)
-                        if not go_on:
-                            return False
-            except BaseException:  # noqa: BLE001 - it belongs to the caller
-                slot[0] = self._failure(batch, sys.exc_info())
-            if plain and not claims.left:
-                # The item has raised, or left something behind.
-                _after(self, None, None, None, None)
-                self.gr_context = None
-        return True
+        item = None
+        try:
+            while not claims.left:
+                try:
+                    for item in claims:
+                        # The short way is for items around which there is nothing to do.
+                        if plain and hooks._profile_hook is None and hooks._trace_hook is None:  # type: ignore[attr-defined]
+                            slot[0] = func(*item) if zipped else func(item)
+                        else:
+                            slot[0], go_on = self._run_item(
+                                batch, item if zipped else (item,), place
+                            )
+                            if not go_on:
+                                return False
+                except BaseException:  # noqa: BLE001 - it belongs to the caller
+                    slot[0] = self._failure(batch, sys.exc_info())
+                if plain and not claims.left:
+                    # The item has raised, or left something behind.
+                    _after(self, None, None, None, None)
+                    self.gr_context = None
+            return True
+        finally:
+            # The traceback of a failure that nobody reads refers to this frame.
+            del batch, claims, place, func, slot, item
 
     def _failure(self, batch: Batch, exc_info: Any) -> Failure:
         """Report what an item raised; return its place holder."""
@@ -490,8 +515,13 @@ class ExecutorWorker(_Worker):
         try:
             del work, func, args, kwargs, error
             job.settle(value, exception, place)
-        except BaseException:  # noqa: BLE001 - a callback's, which nobody awaits
-            LOGGER.critical("Exception in a callback of %r", job, exc_info=True)
+        except BaseException:  # noqa: BLE001 - see below
+            if job.done():
+                # A callback's, which nobody awaits.
+                LOGGER.critical("Exception in a callback of %r", job, exc_info=True)
+            else:
+                # Thrown into the thread, before anything was told.
+                job.settle(value, exception, place)
         finally:
             del job, value, exception
         return go_on
@@ -518,4 +548,5 @@ class ExecutorWorker(_Worker):
             super().cleanup(hub_of_worker)
         finally:
             self.alive.discard(self)
-            self._ended.set_result(None)
+            if not self._ended.done():
+                self._ended.set_result(None)

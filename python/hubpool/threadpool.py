@@ -267,6 +267,9 @@ class ThreadPool(GroupMappingMixin):
                 future.cancel()
             # One at a time: what breaks this off loses none.
             while (task := self._core.take_newest()) is not None:
+                if type(task) is not tuple:
+                    task.discard()  # A map's, which has been dropped.
+                    continue
                 self._core.finish()
                 self._account.cancel(
                     task[3], TaskCancelledError("the pool was killed before the task was run")

@@ -1,6 +1,6 @@
 //! A map's items on their way through the pool.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hubpool::{Order, Rings, Taken};
@@ -13,9 +13,6 @@ use crate::wake::Wake;
 
 /// How long a worker stays with a batch while other jobs wait.
 const TURN: Duration = Duration::from_millis(1);
-
-/// The most items between two looks at the clock, which costs as much as an item.
-const STRIDE: u32 = 16;
 
 /// The items and the results of one map. The hub's thread feeds and reads it;
 /// nothing here blocks.
@@ -141,15 +138,18 @@ impl Batch {
         list(py, self.inner.take_whole())
     }
 
-    /// A worker's hold on the batch, for one ticket. With a `worker`, what an
-    /// item leaves behind ends the iteration.
-    fn claims(slf: &Bound<'_, Self>, worker: Option<Py<Worker>>) -> PyResult<Claims> {
+    /// A worker's hold on the batch, for the ticket that it has taken. If `tidy`,
+    /// what an item leaves behind ends the iteration.
+    fn claims(slf: &Bound<'_, Self>, worker: Py<Worker>, tidy: bool) -> PyResult<Claims> {
+        let slot = PyList::new(slf.py(), [slf.py().None()])?.unbind();
+        // The ticket is the claims' affair from now on.
+        worker.get().let_go()?;
         Ok(Claims {
             batch: slf.clone().unbind(),
-            turn: Turn::new(),
+            since: Instant::now(),
             index: AtomicUsize::new(UNUSED),
-            slot: PyList::new(slf.py(), [slf.py().None()])?.unbind(),
-            worker,
+            slot,
+            worker: tidy.then_some(worker),
         })
     }
 
@@ -168,8 +168,14 @@ impl Batch {
         let this = slf.get();
         let pool = &this.core.get().pool;
         while pool.withdraw(|job| job.is(slf)).is_some() {
-            this.inner.drop_ticket(this.ring(slf.py()));
+            Self::discard(slf);
         }
+    }
+
+    /// Gives up a ticket that nobody will use.
+    fn discard(slf: &Bound<'_, Self>) {
+        let this = slf.get();
+        this.inner.drop_ticket(this.ring(slf.py()));
     }
 
     /// Queues a ticket that a worker took and has not begun to use.
@@ -227,7 +233,8 @@ impl Batch {
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Claims {
     batch: Py<Batch>,
-    turn: Turn,
+    /// When the worker joined.
+    since: Instant,
     /// The claimed item's index, or one of the two below. Only the worker uses it.
     index: AtomicUsize,
     /// A list of one place, for the claimed item's result.
@@ -267,7 +274,7 @@ impl Claims {
                     self.index.store(UNUSED, Ordering::Relaxed);
                     return Ok(None);
                 }
-                if pool.pressed() && self.turn.is_over() {
+                if pool.pressed(batch.inner.idle_tickets()) && self.since.elapsed() > TURN {
                     // Others wait: they go first.
                     batch.inner.complete(index, result, batch.ring(py));
                     batch.queue(self.batch.clone_ref(py).into_any());
@@ -308,6 +315,12 @@ impl Claims {
         batch.queue(self.batch.clone_ref(py).into_any());
         Ok(())
     }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.batch)?;
+        visit.call(&self.slot)?;
+        visit.call(&self.worker)
+    }
 }
 
 impl Claims {
@@ -317,50 +330,6 @@ impl Claims {
         let result = slot.get_item(0)?;
         slot.set_item(0, py.None())?;
         Ok(result.unbind())
-    }
-}
-
-/// A worker's time with a batch. Only the worker uses it.
-struct Turn {
-    since: Instant,
-    /// Nanoseconds from then to the last look at the clock.
-    looked: AtomicU64,
-    /// Items between that look and the next one.
-    stride: AtomicU32,
-    /// How many of them are left.
-    left: AtomicU32,
-}
-
-impl Turn {
-    fn new() -> Self {
-        Self {
-            since: Instant::now(),
-            looked: AtomicU64::new(0),
-            stride: AtomicU32::new(1),
-            left: AtomicU32::new(1),
-        }
-    }
-
-    /// Whether it is over, after one more item. The clock is looked at less often
-    /// while items are short.
-    fn is_over(&self) -> bool {
-        let left = self.left.load(Ordering::Relaxed) - 1;
-        if left > 0 {
-            self.left.store(left, Ordering::Relaxed);
-            return false;
-        }
-        let elapsed = self.since.elapsed();
-        let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        let took = Duration::from_nanos(nanos - self.looked.swap(nanos, Ordering::Relaxed));
-        let stride = self.stride.load(Ordering::Relaxed);
-        let stride = if took < TURN / (2 * STRIDE) {
-            (2 * stride).min(STRIDE)
-        } else {
-            1
-        };
-        self.stride.store(stride, Ordering::Relaxed);
-        self.left.store(stride, Ordering::Relaxed);
-        elapsed > TURN
     }
 }
 

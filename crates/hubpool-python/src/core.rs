@@ -1,11 +1,13 @@
 //! The engine's pool with Python objects for jobs, and a worker's place in it.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hubpool::{Next, Pool};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
@@ -165,6 +167,8 @@ pub struct Worker {
     greenlet: Py<PyAny>,
     getprofile: Py<PyAny>,
     gettrace: Py<PyAny>,
+    /// Whether the pool counts the worker.
+    registered: AtomicBool,
     desk: Mutex<Desk>,
 }
 
@@ -203,6 +207,7 @@ impl Worker {
             greenlet,
             getprofile: sys.getattr("getprofile")?.unbind(),
             gettrace: sys.getattr("gettrace")?.unbind(),
+            registered: AtomicBool::new(true),
             desk: Mutex::new(Desk {
                 attached_since: Instant::now(),
                 turns: 0,
@@ -211,6 +216,19 @@ impl Worker {
                 wake: None,
             }),
         })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.core)?;
+        visit.call(&self.greenlet)?;
+        match self.desk.try_lock() {
+            Ok(desk) => {
+                visit.call(&desk.taken)?;
+                visit.call(&desk.outgoing)?;
+                visit.call(&desk.wake)
+            }
+            Err(_) => Ok(()),
+        }
     }
 
     /// Whether a task has left something behind in its thread: a context, or one
@@ -223,34 +241,52 @@ impl Worker {
     }
 
     /// Keeps a message for a hub. The next call of `next` sends it.
-    fn leave(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
+    fn keep(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
         let mut desk = self.desk.lock().map_err(poisoned)?;
         desk.outgoing = Some(message);
         desk.wake = Some(wake);
         Ok(())
     }
 
-    /// Counts the task as ended.
+    /// Takes a job that the worker has not got from the queue.
+    fn take(&self, job: Py<PyAny>) -> PyResult<()> {
+        self.desk.lock().map_err(poisoned)?.taken = Some(job);
+        Ok(())
+    }
+
+    /// Counts the task that was taken as ended, once.
     fn end(&self) -> PyResult<()> {
-        self.core.get().pool.finish(1);
-        self.desk.lock().map_err(poisoned)?.taken = None;
+        let taken = self.desk.lock().map_err(poisoned)?.taken.take();
+        self.core.get().pool.finish(usize::from(taken.is_some()));
+        Ok(())
+    }
+
+    /// Lets go of the job that was taken, which somebody else answers for.
+    pub fn let_go(&self) -> PyResult<()> {
+        let taken = self.desk.lock().map_err(poisoned)?.taken.take();
+        drop(taken);
         Ok(())
     }
 
     /// Counts the task as ended, and leaves its message.
     fn finish(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
         self.end()?;
-        self.leave(wake, message)
+        self.keep(wake, message)
     }
 
-    /// Takes the job that has not ended: for a worker that something has hit
-    /// outside of its task.
-    fn taken(&self) -> PyResult<Option<Py<PyAny>>> {
-        Ok(self.desk.lock().map_err(poisoned)?.taken.take())
+    /// The job that was taken and has not ended: for a worker that something has
+    /// hit outside of its task.
+    fn taken(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let desk = self.desk.lock().map_err(poisoned)?;
+        Ok(desk.taken.as_ref().map(|job| job.clone_ref(py)))
     }
 
-    /// Sends the message that was left: for a worker that takes no more jobs.
-    fn flush(&self) -> PyResult<()> {
+    /// Sends the message that was left, and takes back the registration unless
+    /// the pool has: for a worker that takes no more jobs. Again, it does nothing.
+    fn leave(&self) -> PyResult<()> {
+        if self.registered.swap(false, Ordering::Relaxed) {
+            self.core.get().pool.unregister();
+        }
         let mut desk = self.desk.lock().map_err(poisoned)?;
         if let Some(message) = desk.outgoing.take()
             && let Some(wake) = &desk.wake
@@ -267,7 +303,7 @@ impl Worker {
     /// been let go, so that the hub does not wake up only to wait for it.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let pool = &self.core.get().pool;
-        drop(self.taken()?);
+        self.let_go()?;
         let (may_stay, outgoing, wake) = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             let wake = desk.wake.as_ref().map(|wake| wake.clone_ref(py));
@@ -300,7 +336,10 @@ impl Worker {
         });
         let job = match next {
             Next::Job(job) => Some(job),
-            Next::Exit | Next::Expired => None,
+            Next::Exit | Next::Expired => {
+                self.registered.store(false, Ordering::Relaxed);
+                None
+            }
         };
         let mut desk = self.desk.lock().map_err(poisoned)?;
         desk.attached_since = Instant::now();

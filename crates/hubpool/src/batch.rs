@@ -13,6 +13,7 @@
 //! worker hardly lets it go, one more worker waits for it and not all.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// In which order results are read.
@@ -28,6 +29,8 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Batch<T, R> {
     state: Mutex<State<T, R>>,
+    /// Tickets that no worker has begun to use, written under the lock.
+    idle: AtomicUsize,
     order: Order,
     /// The most items that may be running or finished and unread.
     limit: Option<usize>,
@@ -123,6 +126,7 @@ impl<T, R> Batch<T, R> {
                 reader: None,
                 feeder: None,
             }),
+            idle: AtomicUsize::new(0),
             order,
             limit,
         }
@@ -179,6 +183,11 @@ impl<T, R> Batch<T, R> {
         state.rings()
     }
 
+    /// Tickets that no worker has begun to use: in the pool's queue, or on their way.
+    pub fn idle_tickets(&self) -> usize {
+        self.idle.load(Ordering::Relaxed)
+    }
+
     /// Whether no ticket is out.
     pub fn at_rest(&self) -> bool {
         self.lock().tickets == 0
@@ -226,6 +235,7 @@ impl<T, R> Batch<T, R> {
     pub fn complete(&self, index: usize, result: R, ring: impl FnOnce(Rings)) {
         let mut state = self.lock();
         self.complete_in(&mut state, index, result);
+        self.note_idle(&state);
         state.tell(false, ring);
     }
 
@@ -233,6 +243,7 @@ impl<T, R> Batch<T, R> {
     pub fn drop_ticket(&self, ring: impl FnOnce(Rings)) {
         let mut state = self.lock();
         state.tickets -= 1;
+        self.note_idle(&state);
         state.tell(true, ring);
     }
 
@@ -314,6 +325,7 @@ impl<T, R> Batch<T, R> {
         };
         let Some(item) = claim else {
             state.tickets -= 1;
+            self.note_idle(state);
             return None;
         };
         let index = state.claimed;
@@ -370,7 +382,13 @@ impl<T, R> Batch<T, R> {
         let all_in_use = state.tickets == state.running;
         let issued = all_in_use && state.tickets < workers && self.claimable(state) > 0;
         state.tickets += usize::from(issued);
+        self.note_idle(state);
         usize::from(issued)
+    }
+
+    fn note_idle(&self, state: &State<T, R>) {
+        self.idle
+            .store(state.tickets - state.running, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T, R>> {

@@ -243,10 +243,10 @@ impl<J> Pool<J> {
         self.lock().parked.len()
     }
 
-    /// Whether a worker that is about a long job does well to come back soon:
-    /// other jobs wait, or a worker shall retire.
-    pub fn pressed(&self) -> bool {
-        self.queued() > 0 || self.retire_to.load(Ordering::Acquire) < usize::MAX
+    /// Whether a worker that is about a long job does well to come back soon: more
+    /// jobs wait than `own`, which belong to the long one, or a worker shall retire.
+    pub fn pressed(&self, own: usize) -> bool {
+        self.queued() > own || self.retire_to.load(Ordering::Acquire) < usize::MAX
     }
 
     /// Blocks the calling worker until there is something to do for it.

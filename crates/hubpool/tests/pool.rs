@@ -286,7 +286,7 @@ fn retiring_workers_leave_jobs_behind_but_each_has_done_one() {
         pool.submit(1).unwrap();
     }
     pool.retire_to(0);
-    assert!(pool.pressed());
+    assert!(pool.pressed(10));
     for round in 1..=10 {
         assert!(!start(&pool, &ran, None).join().unwrap());
         assert_eq!(ran.load(Ordering::SeqCst), round);
@@ -295,7 +295,7 @@ fn retiring_workers_leave_jobs_behind_but_each_has_done_one() {
     // There is no job for this one.
     assert!(!start(&pool, &ran, None).join().unwrap());
     pool.retire_to(usize::MAX);
-    assert!(!pool.pressed());
+    assert!(!pool.pressed(10));
 }
 
 #[test]
