@@ -59,7 +59,7 @@ class _Link:
         """Say that nobody wants to know any more; being told late harms nobody."""
 
     def tells(self, callback: object) -> bool:
-        """Whether this is the link to that callback."""
+        """Whether this is the caller's link to that callback."""
         return self._tell == callback
 
 
@@ -89,6 +89,10 @@ class _HubLink(_Link):
         if tell is not None:
             self.drop()
             tell(argument)
+
+    def tells(self, callback: object) -> bool:
+        """Whether this is the calling thread's link to that callback."""
+        return super().tells(callback) and self._wake.is_here()
 
     def drop(self) -> None:
         """Make sure that nobody is told."""
@@ -225,6 +229,8 @@ class Future(concurrent.futures.Future[_T]):
             if self._state == PENDING:
                 self._state = RUNNING
                 return True
+            if self._state == CANCELLED_AND_NOTIFIED and self._forks is not None:
+                return False  # An executor's is out of its queue when it is cancelled.
             if self._state != CANCELLED:
                 LOGGER.critical("Future %s in unexpected state: %s", id(self), self._state)
                 raise RuntimeError("Future in unexpected state")
@@ -368,6 +374,10 @@ class Future(concurrent.futures.Future[_T]):
         if self._state != FINISHED:
             raise CancelledError
         return self._exception  # type: ignore[no-any-return]
+
+    def _raise_exception(self) -> None:
+        # What gevent.joinall(raise_error=True) calls.
+        self.result()
 
     def get(self, block: bool = True, timeout: float | None = None) -> _T:
         """Do as :meth:`result`, but raise :exc:`gevent.Timeout`, as gevent's results do.

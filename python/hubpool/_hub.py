@@ -108,6 +108,10 @@ class HubWake:
         else:
             _gevent.run_on_hub(hub, self.release)
 
+    def is_here(self) -> bool:
+        """Whether this is the calling thread's hub."""
+        return _gevent.get_hub_if_exists() is self._hub()
+
     def close(self) -> None:
         """Take the watchers out of the loop, and give them up. Hub's thread only."""
         _close(*self._give_up_watchers())

@@ -469,6 +469,9 @@ class ExecutorWorker(_Worker):
         """Whether the thread has not ended."""
         return not self._ended.done()
 
+    #: As a thread that the interpreter waits for at its end, by the name of threads.
+    daemon = False
+
     @property
     def ident(self) -> int | None:
         """The thread's number, ``None`` before it has begun."""
@@ -479,6 +482,8 @@ class ExecutorWorker(_Worker):
         self._core.close()
 
     def _prepare(self) -> bool:
+        # A thread that a task starts takes after this one.
+        threading.current_thread()._daemonic = False  # type: ignore[attr-defined]
         if self._initializer is not None:
             try:
                 self._initializer(*self._initargs)
@@ -496,12 +501,10 @@ class ExecutorWorker(_Worker):
         if executor is not None:
             executor._broken = BROKEN  # type: ignore[assignment] # as the standard library does
         self._core.close()
-        job, self._first_job = self._first_job, None
-        while job is not None:
+        while (job := self._core.take_newest()) is not None:
             self._core.finish()
             if job.begin() is not None:
                 job.settle(None, BrokenThreadPool(BROKEN))
-            job = self._core.take_newest()
 
     def _run_job(self, job: Any, place: Worker) -> bool:
         work = job.begin()
@@ -517,8 +520,9 @@ class ExecutorWorker(_Worker):
             job.settle(value, exception, place)
         except BaseException:  # noqa: BLE001 - see below
             if job.done():
-                # A callback's, which nobody awaits.
-                LOGGER.critical("Exception in a callback of %r", job, exc_info=True)
+                # A callback's, or somebody else has ended it; nobody awaits that.
+                LOGGER.critical("Exception in worker", exc_info=True)
+                place.end()
             else:
                 # Thrown into the thread, before anything was told.
                 job.settle(value, exception, place)

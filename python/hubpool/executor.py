@@ -65,16 +65,26 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         _executors[id(self)] = self
 
     def _start_anew(self) -> None:
-        self._core = Core(math.ceil(min(self._max_workers, 2**30)))
+        core = self._core = Core(_most(self._max_workers))
+        # It must not depend on a subclass that it calls a __del__() of this class.
+        self._dropped = weakref.finalize(self, core.close)
+        self._dropped.atexit = False
         self._work_queue: Any = TaskQueue(self._core)
         self._numbers = itertools.count()
         #: Every thread that was started, as in the standard library's class.
         self._threads: set[ExecutorWorker] = set()  # type: ignore[assignment]
 
-    def __del__(self) -> None:
+    @property
+    def _max_workers(self) -> int:
+        return self._most_workers
+
+    @_max_workers.setter
+    def _max_workers(self, max_workers: int) -> None:
+        # Programs set it later, too.
+        self._most_workers = max_workers
         core = getattr(self, "_core", None)
         if core is not None:
-            core.close()
+            core.set_maxsize(_most(max_workers))
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
         """Have ``fn(*args, **kwargs)`` run in a thread; return its future. Never waits.
@@ -83,22 +93,29 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             and none can be started.
         :raises concurrent.futures.thread.BrokenThreadPool: if an initializer failed.
         """
+        if self._broken or self._shutdown or _exiting:
+            raise self._refusal()
         future: Future[_T] = Future((fn, args, kwargs))
         core = self._core
-        if core.wants_worker(1) and self._start_worker(future):
+        # A thread with an initializer may take its time, or fail: others may
+        # come before it.
+        pinned = self._initializer is None
+        if pinned and core.wants_worker(1) and self._start_worker(future):
             return future
-        manned = None if _exiting else core.submit(future)
+        manned = core.submit(future)
         if manned is None:
             raise self._refusal()
-        if not manned:
-            self._rescue(future)
+        if not (manned and pinned):
+            self._staff(future)
         return future
 
-    def _rescue(self, future: Future[Any]) -> None:
-        # The last thread has ended just before the task was queued.
+    def _staff(self, future: Future[Any]) -> None:
+        """Start a thread for what has been queued, if there are too few."""
         try:
             self._adjust_thread_count()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, RuntimeError) and self._core.workers:
+                return  # One more would have helped, no more than that.
             if self._core.withdraw(future):
                 raise
 
@@ -115,7 +132,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             return False
         started = False
         try:
-            if core.recruit():
+            if core.recruit(1):
                 try:
                     ExecutorWorker(self, future)
                     started = True
@@ -134,12 +151,14 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if _exiting or not core.wants_worker(0):
             return
         if thread_limit.take(core, self._adjust_thread_count):
-            core.register()
+            started = False
             try:
-                ExecutorWorker(self, None)
-            except BaseException:
-                thread_limit.give_back(core)
-                raise
+                if core.recruit(0):
+                    ExecutorWorker(self, None)
+                    started = True
+            finally:
+                if not started:
+                    thread_limit.give_back(core)
 
     def map(
         self,
@@ -229,6 +248,11 @@ def _take(futures: deque[Future[_T]], timeout: float | None) -> _T:
         del future
 
 
+def _most(max_workers: float) -> int:
+    """Make a whole number of what the standard library lets pass."""
+    return math.ceil(min(max_workers, 2**30))
+
+
 def _at_exit() -> None:
     """Run what is queued, as the standard library does, before the interpreter exits."""
     global _exiting  # noqa: PLW0603 - it is said once
@@ -244,6 +268,7 @@ def _at_exit() -> None:
 def _after_fork_in_child() -> None:
     ExecutorWorker.alive.clear()
     for executor in tuple(_executors.values()):
+        executor._dropped.detach()
         executor._start_anew()
         if executor._shutdown or executor._broken:
             executor._core.close()

@@ -102,6 +102,7 @@ class ThreadPool(GroupMappingMixin):
         "_available_worker_threads_greenlet_sem",
         "_copy_context",
         "_core",
+        "_dropped",
         "_idle_task_timeout",
         "_incoming",
         "_maps",
@@ -148,7 +149,10 @@ class ThreadPool(GroupMappingMixin):
 
     def _start_anew(self) -> None:
         self.pid = os.getpid()
-        self._core = Core(self._maxsize)
+        core = self._core = Core(self._maxsize)
+        # It must not depend on a subclass that it calls a __del__() of this class.
+        self._dropped = weakref.finalize(self, core.shrink_to, 0)
+        self._dropped.atexit = False
         self.task_queue = TaskQueue(self._core)
         self._worker_greenlets: set[_WorkerGreenlet] = set()
         # One more than there are workers, so that a worker that finishes a
@@ -163,11 +167,6 @@ class ThreadPool(GroupMappingMixin):
         self._size_wish = object()
         #: Maps at work, which want more workers when `maxsize` is raised.
         self._maps: set[Any] = set()
-
-    def __del__(self) -> None:
-        core = getattr(self, "_core", None)
-        if core is not None:
-            core.shrink_to(0)
 
     def __repr__(self) -> str:
         return (
@@ -540,6 +539,7 @@ class ThreadPool(GroupMappingMixin):
         slots = self._available_worker_threads_greenlet_sem
         for worker in self._worker_greenlets:
             worker.__dict__.clear()
+        self._dropped.detach()
         self._start_anew()
         # Nobody waits there for long again: each greenlet that does looks once more.
         _gevent.resize_semaphore(slots, _MOST_WORKERS - slots.counter)

@@ -272,7 +272,7 @@ def test_a_callback_that_raises_worse_does_not_end_the_thread(
     gate.open()
     assert future.result() == 1
     assert executor.submit(abs, -2).result() == 2
-    until(lambda: "Exception in a callback" in caplog.text)
+    until(lambda: "Exception in worker" in caplog.text)
 
 
 def test_a_callback_may_wait_for_another_task(executor: hubpool.ThreadPoolExecutor) -> None:

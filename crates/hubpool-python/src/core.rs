@@ -91,9 +91,9 @@ impl Core {
         self.pool.wants_worker(more)
     }
 
-    /// Counts one more task and a worker for it, if one more would help.
-    fn recruit(&self) -> bool {
-        self.pool.recruit()
+    /// Counts `tasks` more and a worker, if one more would help then.
+    fn recruit(&self, tasks: usize) -> bool {
+        self.pool.recruit(tasks)
     }
 
     /// Counts a worker whose thread is about to start.

@@ -161,15 +161,21 @@ impl<J> Pool<J> {
             .wants_worker(self.maxsize(), self.unfinished() + more)
     }
 
-    /// Begins one more task and registers a worker for it, if the pool is open
-    /// and [wants](Self::wants_worker) one. The worker gets the task as it
-    /// starts. For pools that several threads submit to.
-    pub fn recruit(&self) -> bool {
+    /// Begins `tasks` more and registers a worker, if the pool
+    /// [wants](Self::wants_worker) one then, and is open or has jobs in its queue.
+    /// The worker gets the task as it starts. For pools that several threads
+    /// submit to.
+    pub fn recruit(&self, tasks: usize) -> bool {
         let mut state = self.lock();
-        let wanted = !state.closed && state.wants_worker(self.maxsize(), self.unfinished() + 1);
+        let may = if tasks > 0 {
+            !state.closed
+        } else {
+            !state.closed || !state.queue.is_empty()
+        };
+        let wanted = may && state.wants_worker(self.maxsize(), self.unfinished() + tasks);
         if wanted {
             state.workers += 1;
-            self.begin(1);
+            self.begin(tasks);
         }
         wanted
     }

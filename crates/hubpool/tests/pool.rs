@@ -82,7 +82,7 @@ fn a_closed_pool_runs_what_is_queued_takes_no_more_and_lets_its_workers_go() {
     }
     pool.close();
     assert_eq!(pool.submit(7), Err(Closed(7)));
-    assert!(!pool.recruit());
+    assert!(!pool.recruit(1));
     let late = start(&pool, &ran, None);
     assert!(!idle.join().unwrap());
     assert!(!late.join().unwrap());
@@ -111,7 +111,7 @@ fn threads_that_recruit_at_once_never_recruit_too_many() {
     let pool = Arc::new(Pool::<usize>::new(3));
     let recruited: usize = thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| (0..100).filter(|_| pool.recruit()).count()))
+            .map(|_| scope.spawn(|| (0..100).filter(|_| pool.recruit(1)).count()))
             .collect();
         threads
             .into_iter()
