@@ -14,6 +14,7 @@ from concurrent.futures.thread import BrokenThreadPool
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hubpool import _exit
 from hubpool._future import Future
 from hubpool._hub import may_wait_here
 from hubpool._limit import thread_limit
@@ -28,9 +29,6 @@ _T = TypeVar("_T")
 
 #: Every executor, for the hook that runs in a forked child.
 _executors: weakref.WeakValueDictionary[int, ThreadPoolExecutor] = weakref.WeakValueDictionary()
-
-#: Whether the interpreter has begun to exit: no thread is started any more.
-_exiting = False
 
 
 class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
@@ -93,7 +91,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             and none can be started.
         :raises concurrent.futures.thread.BrokenThreadPool: if an initializer failed.
         """
-        if self._broken or self._shutdown or _exiting:
+        if self._broken or self._shutdown or _exit.begun:
             raise self._refusal()
         future: Future[_T] = Future((fn, args, kwargs))
         core = self._core
@@ -122,13 +120,13 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     def _refusal(self) -> RuntimeError:
         if self._broken:
             return BrokenThreadPool(self._broken)
-        what = "interpreter shutdown" if _exiting else "shutdown"
+        what = "interpreter shutdown" if _exit.begun else "shutdown"
         return RuntimeError(f"cannot schedule new futures after {what}")
 
     def _start_worker(self, future: Future[Any]) -> bool:
         """Start a thread that begins with this task, if one more would help."""
         core = self._core
-        if _exiting or not thread_limit.take(core, self._adjust_thread_count):
+        if _exit.begun or not thread_limit.take(core, self._adjust_thread_count):
             return False
         started = False
         try:
@@ -148,7 +146,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     def _adjust_thread_count(self) -> None:
         """Start a thread for what is queued, if there are too few."""
         core = self._core
-        if _exiting or not core.wants_worker(0):
+        if _exit.begun or not core.wants_worker(0):
             return
         if thread_limit.take(core, self._adjust_thread_count):
             started = False
@@ -159,6 +157,15 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             finally:
                 if not started:
                     thread_limit.give_back(core)
+
+    def _run_here(self) -> None:
+        """Run what is queued, for want of threads."""
+        futures: list[Future[Any]] = []
+        while (future := self._core.take_newest()) is not None:
+            futures.append(future)
+        for future in reversed(futures):
+            self._core.finish()
+            future.run()
 
     def map(
         self,
@@ -255,14 +262,15 @@ def _most(max_workers: float) -> int:
 
 def _at_exit() -> None:
     """Run what is queued, as the standard library does, before the interpreter exits."""
-    global _exiting  # noqa: PLW0603 - it is said once
     thread_limit.set(None)  # Nobody has to wait for a turn any more.
-    _exiting = True
+    _exit.begin()
     workers = tuple(ExecutorWorker.alive)
     for worker in workers:
         worker.close()
     for worker in workers:
         worker.join()
+    for executor in tuple(_executors.values()):
+        executor._run_here()
 
 
 def _after_fork_in_child() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+import sys
 import weakref
 from collections import deque
 from contextvars import copy_context
@@ -17,7 +18,7 @@ from gevent.hub import get_hub
 from gevent.lock import Semaphore
 from gevent.pool import GroupMappingMixin
 
-from hubpool import _gevent
+from hubpool import _exit, _gevent
 from hubpool._future import Future
 from hubpool._hub import Account, close_inherited, may_wait
 from hubpool._limit import thread_limit
@@ -363,7 +364,8 @@ class ThreadPool(GroupMappingMixin):
         :raises InvalidThreadUseError: if called from another thread than the hub's.
         :raises TypeError: if *func* cannot be called.
         :raises RuntimeError: if there is no thread and none can be started; the
-            task is not queued then.
+            task is not queued then. When the interpreter is about to exit the
+            function is called here instead.
         """
         if self.hub is not get_hub():
             self._check_thread()
@@ -376,13 +378,16 @@ class ThreadPool(GroupMappingMixin):
                 break
         core = self._core
         context = self._new_context()
+        result: AsyncResult[_T] = self._new_result()
         try:
             if core.wants_worker(1):
                 self._add_thread_if_needed()
-            result: AsyncResult[_T] = self._new_result()
             self._account.begin()
-        except BaseException:
+        except BaseException as error:
             slots.release()
+            if isinstance(error, RuntimeError) and _exit.begun:
+                _run_here(result, func, args, kwargs)
+                return result
             raise
         task = (func, args, kwargs, result, context)
         if not core.submit(task):
@@ -546,6 +551,16 @@ class ThreadPool(GroupMappingMixin):
 
 
 _spawn = ThreadPool.spawn
+
+
+def _run_here(result: AsyncResult[Any], func: Any, args: Any, kwargs: Any) -> None:
+    """Run a task in the caller's thread, since the exiting interpreter starts no other."""
+    try:
+        value = func(*args, **kwargs)
+    except BaseException as error:  # noqa: BLE001 - it belongs to who asks for the result
+        result.set_exception(error, sys.exc_info())
+    else:
+        result.set(value)
 
 
 def _check_maxsize(maxsize: Any) -> None:

@@ -82,3 +82,53 @@ def test_a_process_ends_at_once_with_nothing_to_say(situation: str, loop: str) -
     with ThreadPoolExecutor(4) as runners:
         ends = list(runners.map(lambda _: _end(SITUATIONS[situation], loop), range(TIMES)))
     assert [end for end in ends if end != (0, "")] == []
+
+
+HOOKS = """
+from gevent import monkey
+monkey.patch_all()
+import atexit, socket
+pool.kill()
+
+def fail():
+    raise ZeroDivisionError
+
+def hook():
+    print(pool.apply(abs, (-1,)), pool.spawn(abs, -2).get())
+    try:
+        pool.apply(fail)
+    except ZeroDivisionError:
+        print("failed")
+    print(socket.getaddrinfo("127.0.0.1", 80)[0][4])
+
+gevent.get_hub().handle_error = lambda *_: None
+atexit.register(hook)
+"""
+
+#: At the limit, an executor may have work and no thread.
+WITHOUT_THREADS = """
+hubpool.set_thread_limit(1)
+executor = hubpool.ThreadPoolExecutor(1)
+pool.spawn(block)
+begun.wait()
+for number in range(3):
+    executor.submit(print, number)
+"""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(
+    ("program", "written"),
+    [(HOOKS, "1 2\nfailed\n('127.0.0.1', 80)\n"), (WITHOUT_THREADS, "0\n1\n2\n")],
+    ids=["a pool", "an executor at the limit"],
+)
+def test_an_exit_hook_may_use_a_pool(program: str, written: str, loop: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", START + program],
+        env={**os.environ, "GEVENT_LOOP": loop, "GEVENT_THREADPOOL": "hubpool.ThreadPool"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (written, "", 0)
