@@ -42,11 +42,13 @@ class HubWake:
 
     __slots__ = (
         "__weakref__",
+        "_changing",
         "_holds",
         "_hub",
         "_lookout",
         "_messages",
         "_watcher",
+        "_watching",
         "abandoned",
         "fileno",
         "native",
@@ -62,7 +64,10 @@ class HubWake:
         #: In a forked child: the native list is the parent's, whose threads may have
         #: locked it, and is not to be touched.
         self.abandoned = False
-        self._holds = 0
+        #: One entry each; its operations are whole, whatever signal comes.
+        self._holds: list[None] = []
+        #: Whether the watchers stand in the loop, and are just being changed.
+        self._watching = self._changing = False
         #: Taken from the native list and not delivered.
         self._messages: deque[Any] = deque()
 
@@ -72,32 +77,43 @@ class HubWake:
 
     def hold(self) -> None:
         """Watch for messages. Hub's thread only."""
-        self._holds += 1
-        if self._holds == 1:
-            if self._watcher is None:
-                loop = self._hub().loop
-                self._watcher = loop.io(self.fileno, _READ)
-                self._lookout = loop.idle(ref=False, priority=loop.MINPRI)
-            self._watcher.start(self.drain)
+        self._holds.append(None)
+        self._adjust()
         self.look_out()
 
     def release(self) -> None:
         """Take back one :meth:`hold`. Hub's thread only."""
-        self._holds -= 1
-        if self._holds == 0 and not self.abandoned:
-            hub = self._hub()
-            if hub is None or hub.loop is None:
-                self._leave_loop()
-            else:
-                self._watcher.stop()
-                self._lookout.stop()
+        self._holds.pop()
+        self._adjust()
+
+    def _adjust(self) -> None:
+        # A signal handler may come between any two instructions, and hold or
+        # release. While a watcher is being changed it only counts.
+        while bool(self._holds) is not self._watching and not (self._changing or self.abandoned):
+            self._changing = True
+            try:
+                hub = self._hub()
+                if hub is None or hub.loop is None:
+                    self._leave_loop()
+                    return
+                self._watching = not self._watching
+                if not self._watching:
+                    self._watcher.stop()
+                    self._lookout.stop()
+                    continue
+                if self._watcher is None:
+                    self._lookout = hub.loop.idle(ref=False, priority=hub.loop.MINPRI)
+                    self._watcher = hub.loop.io(self.fileno, _READ)
+                self._watcher.start(self.drain)
+            finally:
+                self._changing = False
 
     def sweep(self) -> None:
         """Deliver what came too late for any watcher: it would stay, and keep its pool alive.
 
         Hub's thread only. Nobody waits for such a message.
         """
-        if self._holds == 0:
+        if not self._holds:
             self.drain()
 
     def release_anywhere(self) -> None:
@@ -119,6 +135,7 @@ class HubWake:
     def _give_up_watchers(self) -> tuple[Any, Any]:
         watchers = self._watcher, self._lookout
         self._watcher = self._lookout = None
+        self._watching = False
         return watchers
 
     def leave_destroyed_hub(self) -> None:
@@ -151,14 +168,29 @@ class HubWake:
 
         Hub's thread only, between hold and release.
         """
-        if not self._lookout.active and self.native.look_out_pays():
-            self._lookout.start(self._on_idle)
+        if (
+            not self._changing
+            and self._lookout is not None
+            and not self._lookout.active
+            and self.native.look_out_pays()
+        ):
+            self._change_lookout(self._lookout.start, self._on_idle)
+
+    def _change_lookout(self, change: Callable[..., object], *args: Any) -> None:
+        # As in _adjust(), to which a signal handler may have left something.
+        self._changing = True
+        try:
+            change(*args)
+        finally:
+            self._changing = False
+        self._adjust()
 
     def _on_idle(self) -> None:
         hub = self._hub()
         if hub is None or hub.loop is None or self.abandoned:
             if self._lookout is not None:
-                self._lookout.stop()  # The hub was destroyed, and its loop was not.
+                # The hub was destroyed, and its loop was not.
+                self._change_lookout(self._lookout.stop)
             return
         if _gevent.has_callbacks(hub.loop):
             return  # Somebody is about to run; the hub will not sleep.
@@ -166,7 +198,7 @@ class HubWake:
         if messages:
             self._deliver(messages)
         else:
-            self._lookout.stop()
+            self._change_lookout(self._lookout.stop)
 
     def drain(self) -> None:
         """Deliver what has been posted by now. Hub's thread only."""
@@ -275,31 +307,36 @@ class Account:
     while its threads live. Only the hub's thread changes it.
     """
 
-    __slots__ = ("_events", "hub", "outstanding", "report_errors", "slots", "wake", "watchers")
+    __slots__ = ("_begun", "_events", "hub", "report_errors", "slots", "wake", "watchers")
 
     def __init__(self, hub: Any, slots: Any, report_errors: ReportErrors) -> None:
         self.hub = hub
         self.report_errors = report_errors
         self.slots = slots
         self.wake = hub_wake(hub)
-        #: Tasks whose results have not been delivered, and maps at work.
-        self.outstanding = 0
+        #: One entry each; its operations are whole, whatever signal comes.
+        self._begun: list[None] = []
         #: Greenlets that wait for workers to end.
         self.watchers = 0
         self._events: list[Event] = []
 
+    @property
+    def outstanding(self) -> int:
+        """Tasks whose results have not been delivered, and maps at work."""
+        return len(self._begun)
+
     def begin(self) -> None:
         """Count a task, or a map that has come to work."""
-        if self.outstanding == 0:
+        self._begun.append(None)
+        if len(self._begun) == 1:
             self.wake.hold()
         else:
             self.wake.look_out()
-        self.outstanding += 1
 
     def end(self) -> None:
         """Take that back; tell who waits for the pool to be empty."""
-        self.outstanding -= 1
-        if self.outstanding == 0:
+        self._begun.pop()
+        if not self._begun:
             self.wake.release()
             self.notify()
 
