@@ -17,7 +17,7 @@ from greenlet import getcurrent
 
 from hubpool import _gevent
 from hubpool._native import Wake
-from hubpool._report import Unretrieved
+from hubpool._report import Unretrieved, WatchedResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -354,10 +354,10 @@ class Account:
                 result.set(value)
             else:
                 try:
-                    if self.report_errors == "always":
+                    if isinstance(result, WatchedResult):
+                        result.unretrieved = Unretrieved(self.hub, error)
+                    elif self.report_errors == "always":
                         self._handle_error(error)
-                    elif self.report_errors == "unretrieved":
-                        result.unretrieved = Unretrieved(self.hub, error)  # type: ignore[attr-defined]
                 finally:
                     exc_info = error[1]
                     result.set_exception(exc_info[1], exc_info)

@@ -22,17 +22,18 @@ class ThreadLimit:
     else whichever is the first to finish its job. Any thread.
     """
 
-    def __init__(self) -> None:
-        self._reset()
+    #: ``None``: there is no limit.
+    limit: int | None = None
 
-    def _reset(self) -> None:
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Know of no threads: in the beginning, and in a forked child."""
         self._lock = _gevent.new_rlock()
         self._threads: dict[Core, int] = {}
         #: How those who wait start their thread, first come, first served.
         self._waiting: dict[Core, Callable[[], object]] = {}
-
-    #: ``None``: there is no limit.
-    limit: int | None = None
 
     def set(self, limit: int | None) -> None:
         """Change the limit."""
@@ -63,10 +64,6 @@ class ThreadLimit:
             if count > 1:
                 self._threads[core] = count - 1
         self._pass_on()
-
-    def forget(self) -> None:
-        """In a forked child, which has none of the threads."""
-        self._reset()
 
     def _has_room(self, core: Core) -> bool:
         if self.limit is None:

@@ -98,7 +98,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         # A thread with an initializer may take its time, or fail: others may
         # come before it.
         pinned = self._initializer is None
-        if pinned and core.wants_worker(1) and self._start_worker(future):
+        if pinned and self._start_worker(future):
             return future
         manned = core.submit(future)
         if manned is None:
@@ -111,9 +111,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         """Start a thread for what has been queued, if there are too few."""
         try:
             self._adjust_thread_count()
-        except BaseException as error:
-            if isinstance(error, RuntimeError) and self._core.workers:
-                return  # One more would have helped, no more than that.
+        except BaseException:
             if self._core.withdraw(future):
                 raise
 
@@ -123,20 +121,27 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         what = "interpreter shutdown" if _exit.begun else "shutdown"
         return RuntimeError(f"cannot schedule new futures after {what}")
 
-    def _start_worker(self, future: Future[Any]) -> bool:
-        """Start a thread that begins with this task, if one more would help."""
+    def _start_worker(self, future: Future[Any] | None) -> bool:
+        """Start a thread, which begins with this task if there is one, if one more would help.
+
+        If none can be started, that is an error only if there is none.
+        """
         core = self._core
-        if _exit.begun or not thread_limit.take(core, self._adjust_thread_count):
+        tasks = 0 if future is None else 1
+        if _exit.begun or not core.wants_worker(tasks):
+            return False
+        if not thread_limit.take(core, self._adjust_thread_count):
             return False
         started = False
         try:
-            if core.recruit(1):
+            if core.recruit(tasks):
                 try:
                     ExecutorWorker(self, future)
                     started = True
-                except RuntimeError:
-                    core.finish()
-                    if not core.workers:
+                except BaseException as error:
+                    if future is not None:
+                        core.finish()
+                    if not isinstance(error, RuntimeError) or not core.workers:
                         raise
         finally:
             if not started:
@@ -145,18 +150,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
 
     def _adjust_thread_count(self) -> None:
         """Start a thread for what is queued, if there are too few."""
-        core = self._core
-        if _exit.begun or not core.wants_worker(0):
-            return
-        if thread_limit.take(core, self._adjust_thread_count):
-            started = False
-            try:
-                if core.recruit(0):
-                    ExecutorWorker(self, None)
-                    started = True
-            finally:
-                if not started:
-                    thread_limit.give_back(core)
+        self._start_worker(None)
 
     def _run_here(self) -> None:
         """Run what is queued, for want of threads."""

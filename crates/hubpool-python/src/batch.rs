@@ -261,25 +261,19 @@ impl Claims {
         let claim = match index {
             LEFT => None,
             UNUSED => batch.inner.claim(batch.share(), batch.ring(py)),
+            index if self.left_traces(py) => {
+                self.complete(py, index)?;
+                self.index.store(UNUSED, Ordering::Relaxed);
+                None
+            }
+            index if self.turn_is_over() => {
+                // Others wait: they go first.
+                self.complete(py, index)?;
+                Batch::requeue(self.batch.bind(py));
+                None
+            }
             index => {
-                let pool = &batch.core.get().pool;
-                pool.finish(1);
                 let result = self.result(py)?;
-                if self
-                    .worker
-                    .as_ref()
-                    .is_some_and(|worker| worker.get().has_traces(py))
-                {
-                    batch.inner.complete(index, result, batch.ring(py));
-                    self.index.store(UNUSED, Ordering::Relaxed);
-                    return Ok(None);
-                }
-                if pool.pressed(batch.inner.idle_tickets()) && self.since.elapsed() > TURN {
-                    // Others wait: they go first.
-                    batch.inner.complete(index, result, batch.ring(py));
-                    batch.queue(self.batch.clone_ref(py).into_any());
-                    return Ok(None);
-                }
                 batch
                     .inner
                     .complete_and_claim(index, result, batch.share(), batch.ring(py))
@@ -301,18 +295,12 @@ impl Claims {
     /// Records the claimed item's result, if one is claimed. The worker leaves
     /// the batch, and its ticket joins the queue again.
     fn leave(&self, py: Python<'_>) -> PyResult<()> {
-        let batch = self.batch.get();
-        let index = self.index.swap(LEFT, Ordering::Relaxed);
-        if index == LEFT {
-            return Ok(());
+        match self.index.swap(LEFT, Ordering::Relaxed) {
+            LEFT => return Ok(()),
+            UNUSED => {}
+            index => self.complete(py, index)?,
         }
-        if index != UNUSED {
-            batch.core.get().pool.finish(1);
-            batch
-                .inner
-                .complete(index, self.result(py)?, batch.ring(py));
-        }
-        batch.queue(self.batch.clone_ref(py).into_any());
+        Batch::requeue(self.batch.bind(py));
         Ok(())
     }
 
@@ -324,8 +312,30 @@ impl Claims {
 }
 
 impl Claims {
-    /// Takes what the slot holds.
+    /// Whether the last item has left something behind, if that is looked for.
+    fn left_traces(&self, py: Python<'_>) -> bool {
+        let worker = self.worker.as_ref();
+        worker.is_some_and(|worker| worker.get().has_traces(py))
+    }
+
+    /// Whether the worker has had its time, and others need it.
+    fn turn_is_over(&self) -> bool {
+        let batch = self.batch.get();
+        let pool = &batch.core.get().pool;
+        pool.pressed(batch.inner.idle_tickets()) && self.since.elapsed() > TURN
+    }
+
+    /// Records the claimed item's result. The ticket stays in hand.
+    fn complete(&self, py: Python<'_>, index: usize) -> PyResult<()> {
+        let batch = self.batch.get();
+        let result = self.result(py)?;
+        batch.inner.complete(index, result, batch.ring(py));
+        Ok(())
+    }
+
+    /// Counts the claimed item as ended, and takes its result out of the slot.
     fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.batch.get().core.get().pool.finish(1);
         let slot = self.slot.bind(py);
         let result = slot.get_item(0)?;
         slot.set_item(0, py.None())?;

@@ -161,18 +161,13 @@ impl<J> Pool<J> {
             .wants_worker(self.maxsize(), self.unfinished() + more)
     }
 
-    /// Begins `tasks` more and registers a worker, if the pool
-    /// [wants](Self::wants_worker) one then, and is open or has jobs in its queue.
-    /// The worker gets the task as it starts. For pools that several threads
-    /// submit to.
+    /// Begins `tasks` more, which the worker gets as it starts, and registers that
+    /// worker, if the pool [wants](Self::wants_worker) one then. A closed pool takes
+    /// no more tasks. For pools that several threads submit to.
     pub fn recruit(&self, tasks: usize) -> bool {
         let mut state = self.lock();
-        let may = if tasks > 0 {
-            !state.closed
-        } else {
-            !state.closed || !state.queue.is_empty()
-        };
-        let wanted = may && state.wants_worker(self.maxsize(), self.unfinished() + tasks);
+        let wanted = (tasks == 0 || !state.closed)
+            && state.wants_worker(self.maxsize(), self.unfinished() + tasks);
         if wanted {
             state.workers += 1;
             self.begin(tasks);

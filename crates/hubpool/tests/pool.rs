@@ -277,14 +277,18 @@ proptest! {
     }
 }
 
-#[test]
-fn retiring_workers_leave_jobs_behind_but_each_has_done_one() {
-    let pool = Arc::new(Pool::new(4));
-    let ran = Arc::new(AtomicUsize::new(0));
+fn with_ten_jobs() -> (Arc<Pool<usize>>, Arc<AtomicUsize>) {
+    let pool = Pool::new(4);
     pool.begin(10);
     for _ in 0..10 {
         pool.submit(1).unwrap();
     }
+    (Arc::new(pool), Arc::new(AtomicUsize::new(0)))
+}
+
+#[test]
+fn retiring_workers_leave_jobs_behind_but_each_has_done_one() {
+    let (pool, ran) = with_ten_jobs();
     pool.retire_to(0);
     assert!(pool.pressed(10));
     for round in 1..=10 {
@@ -323,12 +327,7 @@ fn idle_workers_retire_down_to_the_size_that_may_stay() {
 
 #[test]
 fn a_pool_that_is_to_end_keeps_its_last_worker_for_its_queue() {
-    let pool = Arc::new(Pool::new(1));
-    let ran = Arc::new(AtomicUsize::new(0));
-    pool.begin(10);
-    for _ in 0..10 {
-        pool.submit(1).unwrap();
-    }
+    let (pool, ran) = with_ten_jobs();
     pool.retire_to(0);
     pool.close();
     start(&pool, &ran, None).join().unwrap();
