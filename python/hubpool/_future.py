@@ -20,14 +20,15 @@ from gevent.hub import Waiter, get_hub, sleep
 from gevent.timeout import Timeout
 
 from hubpool import _gevent
-from hubpool._hub import hub_wake, may_wait_here
+from hubpool._hub import may_wait_here
+from hubpool._link import HubLink, Link, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from gevent.event import AsyncResult
 
-    from hubpool._native import Wake, Worker
+    from hubpool._native import Worker
 
 _T = TypeVar("_T")
 
@@ -38,89 +39,6 @@ _DONE = _NOTIFIED | {CANCELLED}
 
 #: How many forks lie between the first process and this one.
 _forks = 0
-
-
-class _Link:
-    """Somebody who is told, in the thread that ends the task, that a future is done."""
-
-    __slots__ = ("_argument", "_tell")
-
-    def __init__(self, tell: Callable[[Any], object], argument: Any) -> None:
-        self._tell: Callable[[Any], object] | None = tell
-        self._argument = argument
-
-    def announce(self) -> None:
-        """Say that the future is done. Any thread."""
-        tell = self._tell
-        if tell is not None:
-            tell(self._argument)
-
-    def drop(self) -> None:
-        """Say that nobody wants to know any more; being told late harms nobody."""
-
-    def tells(self, callback: object) -> bool:
-        """Whether this is the caller's link to that callback."""
-        return self._tell == callback
-
-
-class _HubLink(_Link):
-    """Somebody who is told on a hub. Made and dropped on the hub's thread only."""
-
-    __slots__ = ("_wake", "native")
-
-    def __init__(self, hub: Any, tell: Callable[[Any], object], argument: Any) -> None:
-        super().__init__(tell, argument)
-        self._wake = hub_wake(hub)
-        self.native: Wake = self._wake.native
-        self._wake.hold()
-
-    def announce(self) -> None:
-        """Say that the future is done. Any thread."""
-        if not self._wake.abandoned:
-            self.native.post(self.message())
-
-    def message(self) -> Any:
-        """Return what the hub must get for it."""
-        return (self, None, None, None)
-
-    def deliver(self, _result: Any, _value: Any, _error: Any) -> None:
-        """Tell, unless nobody wants to know any more."""
-        tell, argument = self._tell, self._argument
-        if tell is not None:
-            self.drop()
-            tell(argument)
-
-    def tells(self, callback: object) -> bool:
-        """Whether this is the calling thread's link to that callback."""
-        return super().tells(callback) and self._wake.is_here()
-
-    def drop(self) -> None:
-        """Make sure that nobody is told."""
-        if self._tell is not None:
-            self._tell = self._argument = None
-            self._wake.release_anywhere()
-
-
-class _Notice:
-    """What one waiter of :func:`concurrent.futures.wait` is told by."""
-
-    __slots__ = ("waiter",)
-
-    def __init__(self, waiter: Any) -> None:
-        self.waiter = waiter
-
-    def __call__(self, future: Future[Any]) -> None:
-        if future._state != FINISHED:
-            self.waiter.add_cancelled(future)
-        elif future._exception is None:
-            self.waiter.add_result(future)
-        else:
-            self.waiter.add_exception(future)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Notice) and other.waiter is self.waiter
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class _Waiters:
@@ -137,11 +55,11 @@ class _Waiters:
     def append(self, waiter: Any) -> None:
         """Add who waits."""
         hub = get_hub() if _gevent.is_threading_patched() else None
-        self._future._link(hub, _Notice(waiter), self._future, unless=_NOTIFIED)
+        self._future._link(hub, Notice(waiter), self._future, unless=_NOTIFIED)
 
     def remove(self, waiter: Any) -> None:
         """Take that back; no error if the waiter has been told already."""
-        self._future.unlink(_Notice(waiter))
+        self._future.unlink(Notice(waiter))
 
 
 class Future(concurrent.futures.Future[_T]):
@@ -177,7 +95,7 @@ class Future(concurrent.futures.Future[_T]):
         self._result: Any = None
         self._exception: Any = None
         #: Who is told when it is done, in this order. Most futures need none.
-        self._links: dict[_Link, None] | None = None
+        self._links: dict[Link, None] | None = None
         self._done_callbacks: Any = ()
         #: An executor's function and its arguments, until a worker takes them.
         self._work = work
@@ -295,33 +213,34 @@ class Future(concurrent.futures.Future[_T]):
         with self._lock if self._forks == _forks else self._guard():
             if self._state in _DONE:
                 raise InvalidStateError(f"{self._state}: {self!r}")
-            free = place is not None and not self._done_callbacks
-            if free:
-                place.end()  # type: ignore[union-attr]
+            # Not of a worker's that has callbacks to call first.
+            free = None if self._done_callbacks else place
+            if free is not None:
+                free.end()
             self._work = None
             self._result = result
             self._exception = exception
             self._state = FINISHED
             links = self._links
-            if links is None and free:
+            if links is None and free is not None:
                 return
             self._links = None
-        if free and len(links) == 1:  # type: ignore[arg-type]
-            (link,) = links  # type: ignore[misc]
-            if type(link) is _HubLink:
-                place.keep(link.native, link.message())  # type: ignore[union-attr]
+        if free is not None and links is not None and len(links) == 1:
+            (link,) = links
+            if type(link) is HubLink:
+                free.keep(link.native, link.message())
                 return
         try:
             self._announce(links or ())
         finally:
-            if place is not None and not free:
-                place.end()
+            if place is not None:
+                place.end()  # Once; a free one has ended.
 
-    def _take_links(self) -> Iterable[_Link]:
+    def _take_links(self) -> Iterable[Link]:
         links, self._links = self._links, None
         return links or ()
 
-    def _announce(self, links: Iterable[_Link]) -> None:
+    def _announce(self, links: Iterable[Link]) -> None:
         for link in links:
             link.announce()
         if self._done_callbacks:
@@ -430,18 +349,18 @@ class Future(concurrent.futures.Future[_T]):
         tell: Callable[[Any], object],
         argument: Any,
         unless: frozenset[str] = _DONE,
-    ) -> _Link | None:
+    ) -> Link | None:
         """Call ``tell(argument)`` when it is done; ``None`` if its state is one of *unless*."""
         with self._guard():
             if self._state in unless:
                 return None
-            link = _Link(tell, argument) if hub is None else _HubLink(hub, tell, argument)
+            link = Link(tell, argument) if hub is None else HubLink(hub, tell, argument)
             if self._links is None:
                 self._links = {}
             self._links[link] = None
         return link
 
-    def _drop(self, link: _Link) -> None:
+    def _drop(self, link: Link) -> None:
         with self._guard():
             if self._links is not None:
                 self._links.pop(link, None)

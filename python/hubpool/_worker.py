@@ -7,27 +7,20 @@ import itertools
 import sys
 import threading
 import weakref
-from concurrent.futures._base import LOGGER
-from concurrent.futures.thread import BrokenThreadPool
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from gevent import monkey
 from greenlet import getcurrent, greenlet
 
 from hubpool import _gevent, from_thread
-from hubpool._future import Future
 from hubpool._limit import thread_limit
 from hubpool._native import Batch, Claims, Core, Worker, name_thread
 from hubpool._report import Unretrieved
 
 if TYPE_CHECKING:
-    from hubpool.executor import ThreadPoolExecutor
     from hubpool.threadpool import ThreadPool
 
 _numbers = itertools.count(1)
-
-#: What an executor says whose initializer failed.
-BROKEN = "A thread initializer failed, the thread pool is not usable anymore"
 
 
 class Failure:
@@ -296,7 +289,7 @@ class _WorkerGreenlet(_Worker):
             raise
 
     def _has_no_hooks(self) -> bool:
-        return self._overrides_no_hooks() and super()._has_no_hooks()
+        return self._overrides_no_hooks() and _Worker._has_no_hooks(self)
 
     def _overrides_no_hooks(self) -> bool:
         kind, own = type(self), self.__dict__
@@ -426,131 +419,3 @@ class _WorkerGreenlet(_Worker):
             f"<ThreadPoolWorker at 0x{id(self):x} thread_ident=0x{self._thread_ident:x} "
             f"threadpool-hub={_gevent.format_hub(self._hub)}>"
         )
-
-
-class ExecutorWorker(_Worker):
-    """A worker of a :class:`ThreadPoolExecutor`, made in any thread.
-
-    It has the name of a thread, and can be joined as one.
-    """
-
-    #: All whose threads have not ended.
-    alive: ClassVar[set[ExecutorWorker]] = set()
-
-    def __init__(self, executor: ThreadPoolExecutor, first_job: Future[Any] | None) -> None:
-        workers = executor._threads
-        name = f"{executor._thread_name_prefix}_{next(executor._numbers)}"
-        _Worker.__init__(self, executor._core, name)
-        # The executor itself is only weakly referred to, so that it can be dropped.
-        self._executor = weakref.ref(executor)
-        self._initializer = executor._initializer
-        self._initargs = executor._initargs
-        self._first_job = first_job
-        #: What the initializer has set. Each task starts in a copy.
-        self._context: Any = None
-        #: Done when the thread has ended.
-        self._ended: Future[None] = Future()
-        workers.add(self)
-        self.alive.add(self)
-        try:
-            self._start()
-        except BaseException:
-            workers.discard(self)
-            self.alive.discard(self)
-            raise
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait, at most *timeout* seconds, until the thread has ended."""
-        if self._thread_ident == _gevent.get_thread_ident():
-            raise RuntimeError("cannot join current thread")
-        self._ended.wait(timeout)
-
-    def is_alive(self) -> bool:
-        """Whether the thread has not ended."""
-        return not self._ended.done()
-
-    #: As a thread that the interpreter waits for at its end, by the name of threads.
-    daemon = False
-
-    @property
-    def ident(self) -> int | None:
-        """The thread's number, ``None`` before it has begun."""
-        return self._thread_ident or None
-
-    def close(self) -> None:
-        """Have the executor's threads end once its queue is empty."""
-        self._core.close()
-
-    def _prepare(self) -> bool:
-        # A thread that a task starts takes after this one.
-        threading.current_thread()._daemonic = False  # type: ignore[attr-defined]
-        if self._initializer is not None:
-            try:
-                self._initializer(*self._initargs)
-            except BaseException:  # noqa: BLE001 - it is logged, and breaks the executor
-                LOGGER.critical("Exception in initializer:", exc_info=True)
-                self._break()
-                return False
-            self._context = self.gr_context
-            self.gr_context = None
-        return True
-
-    def _break(self) -> None:
-        """Fail all that is queued, and all that comes."""
-        executor = self._executor()
-        if executor is not None:
-            executor._broken = BROKEN  # type: ignore[assignment] # as the standard library does
-        self._core.close()
-        while (job := self._core.take_newest()) is not None:
-            self._core.finish()
-            if job.begin() is not None:
-                job.settle(None, BrokenThreadPool(BROKEN))
-
-    def _run_job(self, job: Any, place: Worker) -> bool:
-        work = job.begin()
-        if work is None:
-            place.end()
-            return True
-        func, args, kwargs = work
-        context = None if self._context is None else self._context.copy()
-        value, error, go_on = self._run_task(func, args, kwargs, job, context, place)
-        exception = None if error is None else error[1]
-        try:
-            del work, func, args, kwargs, error
-            job.settle(value, exception, place)
-        except BaseException:  # noqa: BLE001 - see below
-            if job.done():
-                # A callback's, or somebody else has ended it; nobody awaits that.
-                LOGGER.critical("Exception in worker", exc_info=True)
-                place.end()
-            else:
-                # Thrown into the thread, before anything was told.
-                job.settle(value, exception, place)
-        finally:
-            del job, value, exception
-        return go_on
-
-    def _fail_job(self, job: Any, place: Worker, exc_info: Any) -> None:
-        if job.done():
-            place.end()
-        else:
-            job.settle(None, exc_info[1], place)
-
-    def _ask_for_replacement(self) -> None:
-        executor = self._executor()
-        if executor is not None and self._core.queued:
-            executor._adjust_thread_count()
-
-    def cleanup(self, hub_of_worker: Any) -> None:
-        """Destroy the hub that a task made in this thread; then tell who joins it."""
-        try:
-            job, self._first_job = self._first_job, None
-            if job is not None and not job.done():
-                # Something has hit the thread before it could run anything.
-                self._core.finish()
-                job.settle(None, RuntimeError(f"the thread {self.name!r} has failed"))
-            super().cleanup(hub_of_worker)
-        finally:
-            self.alive.discard(self)
-            if not self._ended.done():
-                self._ended.set_result(None)

@@ -15,11 +15,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubpool import _exit
+from hubpool._executor_worker import ExecutorWorker
 from hubpool._future import Future
 from hubpool._hub import may_wait_here
 from hubpool._limit import thread_limit
 from hubpool._native import Core
-from hubpool._worker import ExecutorWorker
 from hubpool.threadpool import TaskQueue
 
 if TYPE_CHECKING:

@@ -7,13 +7,11 @@ import operator
 import os
 import sys
 import weakref
-from collections import deque
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gevent.event import AsyncResult
 from gevent.exceptions import InvalidThreadUseError
-from gevent.greenlet import Greenlet
 from gevent.hub import get_hub
 from gevent.lock import Semaphore
 from gevent.pool import GroupMappingMixin
@@ -21,6 +19,7 @@ from gevent.pool import GroupMappingMixin
 from hubpool import _exit, _gevent
 from hubpool._future import Future
 from hubpool._hub import Account, close_inherited, may_wait
+from hubpool._intake import Intake
 from hubpool._limit import thread_limit
 from hubpool._map import IMap, IMapUnordered
 from hubpool._native import Core
@@ -99,13 +98,12 @@ class ThreadPool(GroupMappingMixin):
     __slots__ = (
         "__weakref__",
         "_account",
-        "_admitting",
         "_available_worker_threads_greenlet_sem",
         "_copy_context",
         "_core",
         "_dropped",
         "_idle_task_timeout",
-        "_incoming",
+        "_intake",
         "_maps",
         "_maxsize",
         "_new_result",
@@ -161,9 +159,7 @@ class ThreadPool(GroupMappingMixin):
         slots = Semaphore(self._maxsize + 1, self.hub)
         self._available_worker_threads_greenlet_sem = slots
         self._account = Account(self.hub, slots, self._report_errors)
-        #: What other threads have submitted and has not been spawned.
-        self._incoming: deque[Future[Any]] = deque()
-        self._admitting: Any = None
+        self._intake = Intake(self, self._account)
         #: The last size that was asked for, as an object of its own.
         self._size_wish = object()
         #: Maps at work, which want more workers when `maxsize` is raised.
@@ -244,12 +240,12 @@ class ThreadPool(GroupMappingMixin):
         >>> pool.join(timeout=1)
         True
         """
-        account, incoming = self._account, self._incoming
+        account, coming = self._account, self._intake.waiting
         if get_hub() is self.hub and self.hub.loop is not None:
-            return account.wait_until(lambda: not account.outstanding and not incoming, timeout)
+            return account.wait_until(lambda: not account.outstanding and not coming, timeout)
         # The hub may be unable to tell that it has the results.
         core = self._core
-        return account.wait_until(lambda: not core.unfinished and not incoming, timeout)
+        return account.wait_until(lambda: not core.unfinished and not coming, timeout)
 
     def kill(self, drop_queued: bool = False) -> None:
         """Run what is queued, then end all threads; wait until they have ended.
@@ -263,8 +259,7 @@ class ThreadPool(GroupMappingMixin):
             self._check_thread()
             for running in tuple(self._maps):
                 running.drop(TaskCancelledError("the pool was killed before the map was complete"))
-            for future in tuple(self._incoming):
-                future.cancel()
+            self._intake.cancel()
             # One at a time: what breaks this off loses none.
             while (task := self._core.take_newest()) is not None:
                 if type(task) is not tuple:
@@ -435,36 +430,8 @@ class ThreadPool(GroupMappingMixin):
         if self.hub.loop is None:
             raise RuntimeError("the hub has been destroyed")
         future: Future[_T] = Future((func, args, kwargs))
-        self._incoming.append(future)
-        _gevent.run_on_hub(self.hub, self._admit)
+        self._intake.add(future)
         return future
-
-    def _admit(self) -> None:
-        # One greenlet at a time waits for slots.
-        if self._incoming and self._admitting is not self._incoming:
-            self._admitting = self._incoming
-            Greenlet.spawn(self._admit_all, self._incoming)
-
-    def _admit_all(self, incoming: deque[Future[Any]]) -> None:
-        # A forked child has another list, which is no affair of this greenlet's.
-        try:
-            while incoming:
-                future = incoming[0]
-                try:
-                    self.spawn(future.run).rawlink(future.follow)
-                except BaseException as error:
-                    future.fail(error)
-                    if not isinstance(error, Exception):
-                        raise
-                finally:
-                    # It is outstanding now; until then it has kept join() waiting.
-                    incoming.popleft()
-                    del future
-        finally:
-            if self._admitting is incoming:
-                self._admitting = None
-                self._account.notify()
-                self._admit()
 
     def map(self, func: Callable[[Any], Any], iterable: Iterable[Any]) -> list[Any]:
         """Return ``[func(item) for item in iterable]``, worked out by the threads.

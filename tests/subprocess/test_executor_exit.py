@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from typing import TYPE_CHECKING
 
 import pytest
+from running import LOOPS, run
+
+if TYPE_CHECKING:
+    import subprocess
 
 PATCHED = "from gevent import monkey; monkey.patch_all()\n"
 HUB = "import gevent; gevent.get_hub()\n"
@@ -65,18 +67,11 @@ PROGRAMS = {
 
 
 def _run(program: str, loop: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        # A fork beside threads is what some of them are about.
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
-        env={**os.environ, "GEVENT_LOOP": loop},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    # A fork beside threads is what some of them are about.
+    return run("-W", "ignore::DeprecationWarning", "-c", program, loop=loop)
 
 
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("before", ["", HUB, PATCHED], ids=["plain", "hub", "patched"])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_process_ends_when_its_work_is_done(name: str, before: str, loop: str) -> None:
@@ -85,7 +80,7 @@ def test_a_process_ends_when_its_work_is_done(name: str, before: str, loop: str)
     assert (done.stdout, done.stderr, done.returncode) == (printed, "", 0)
 
 
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("loop", LOOPS)
 def test_greenlets_run_while_a_process_waits_for_its_work(loop: str) -> None:
     done = _run(
         START + "import gevent\n"
@@ -98,7 +93,7 @@ def test_greenlets_run_while_a_process_waits_for_its_work(loop: str) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("x", "", 0)
 
 
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("before", ["", HUB, PATCHED], ids=["plain", "hub", "patched"])
 def test_a_fork_in_mid_load_leaves_parent_and_child_usable(before: str, loop: str) -> None:
     done = _run(
@@ -120,7 +115,7 @@ def test_a_fork_in_mid_load_leaves_parent_and_child_usable(before: str, loop: st
     assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
 
 
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("loop", LOOPS)
 def test_a_fork_while_greenlets_wait_for_futures(loop: str) -> None:
     done = _run(
         START + "import gevent, gevent.os, os\n"

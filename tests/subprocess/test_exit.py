@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from running import LOOPS, run
 
-LOOPS = ["libev-cext", "libuv-cffi"]
 #: 50 of 50 on each of the two loops.
 TIMES = 50
 START = """
@@ -61,15 +59,7 @@ results = [pool.spawn(time.sleep, 0.0001 * number) for number in range(4)]
 def _end(program: str, loop: str) -> tuple[int | str, str]:
     """Run a program; return its status and what it wrote to stderr."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", START + program],
-            env={**os.environ, "GEVENT_LOOP": loop},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run("-c", START + program, loop=loop)
     except subprocess.TimeoutExpired:
         return "hung", ""
     return done.returncode, done.stderr
@@ -123,12 +113,5 @@ for number in range(3):
     ids=["a pool", "an executor at the limit"],
 )
 def test_an_exit_hook_may_use_a_pool(program: str, written: str, loop: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", START + program],
-        env={**os.environ, "GEVENT_LOOP": loop, "GEVENT_THREADPOOL": "hubpool.ThreadPool"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run("-c", START + program, loop=loop, GEVENT_THREADPOOL="hubpool.ThreadPool")
     assert (done.stdout, done.stderr, done.returncode) == (written, "", 0)

@@ -6,11 +6,8 @@ fork: it uses the pools at once.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
+from running import LOOPS, run
 
 SECONDS = 30
 
@@ -256,21 +253,14 @@ use(pool)
 }
 
 
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("claim", PROGRAMS)
 def test_a_child(claim: str, way: str, loop: str) -> None:
     program = WAYS[way] + PRELUDE + SILENT + PROGRAMS[claim] + 'report("through")\n'
     # Python warns of a fork beneath threads, which is what this is about.
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
-    settings = {"GEVENT_LOOP": loop, "GEVENT_THREADPOOL": "hubpool.ThreadPool"}
-    process = subprocess.run(
-        command,
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    options = ("-W", "ignore::DeprecationWarning", "-c", program)
+    pool = "hubpool.ThreadPool"
+    process = run(*options, loop=loop, timeout=SECONDS, GEVENT_THREADPOOL=pool)
     outcome = (process.returncode, process.stdout, process.stderr)
     assert outcome == (0, "through\n", ""), process.stderr

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
+from running import LOOPS, run
 
 PROGRAM = """
 import gc, os, sys
@@ -40,18 +37,11 @@ print("done")
 """
 
 
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_loop_outlives_its_hubs(loop: str, keep: bool) -> None:
     # The development mode fills what has been freed, and shows what is left open.
     program = PROGRAM.replace("KEEP", str(keep))
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", program],
-        env={**os.environ, "GEVENT_LOOP": loop},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run("-X", "dev", "-c", program, loop=loop, timeout=120)
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
     assert done.stderr == ""

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from running import LOOPS, run
 
 STRESS = Path(__file__).resolve().parents[1] / "stress" / "stress.py"
 
 
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv-cffi"])
+@pytest.mark.parametrize("loop", LOOPS)
 def test_nothing_is_lost_run_twice_or_leaked(loop: str) -> None:
-    done = subprocess.run(
-        [sys.executable, STRESS, "--seconds", "3", "--greenlets", "300"],
-        env={**os.environ, "GEVENT_LOOP": loop},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run(str(STRESS), "--seconds", "3", "--greenlets", "300", loop=loop, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""

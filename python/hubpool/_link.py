@@ -1,0 +1,97 @@
+"""Who is told that a future is done, and where."""
+
+from __future__ import annotations
+
+from concurrent.futures._base import FINISHED
+from typing import TYPE_CHECKING, Any
+
+from hubpool._hub import hub_wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hubpool._future import Future
+    from hubpool._native import Wake
+
+
+class Link:
+    """Somebody who is told, in the thread that ends the task, that a future is done."""
+
+    __slots__ = ("_argument", "_tell")
+
+    def __init__(self, tell: Callable[[Any], object], argument: Any) -> None:
+        self._tell: Callable[[Any], object] | None = tell
+        self._argument = argument
+
+    def announce(self) -> None:
+        """Say that the future is done. Any thread."""
+        tell = self._tell
+        if tell is not None:
+            tell(self._argument)
+
+    def drop(self) -> None:
+        """Say that nobody wants to know any more; being told late harms nobody."""
+
+    def tells(self, callback: object) -> bool:
+        """Whether this is the caller's link to that callback."""
+        return self._tell == callback
+
+
+class HubLink(Link):
+    """Somebody who is told on a hub. Made and dropped on the hub's thread only."""
+
+    __slots__ = ("_wake", "native")
+
+    def __init__(self, hub: Any, tell: Callable[[Any], object], argument: Any) -> None:
+        super().__init__(tell, argument)
+        self._wake = hub_wake(hub)
+        self.native: Wake = self._wake.native
+        self._wake.hold()
+
+    def announce(self) -> None:
+        """Say that the future is done. Any thread."""
+        if not self._wake.abandoned:
+            self.native.post(self.message())
+
+    def message(self) -> Any:
+        """Return what the hub must get for it."""
+        return (self, None, None, None)
+
+    def deliver(self, _result: Any, _value: Any, _error: Any) -> None:
+        """Tell, unless nobody wants to know any more."""
+        tell, argument = self._tell, self._argument
+        if tell is not None:
+            self.drop()
+            tell(argument)
+
+    def tells(self, callback: object) -> bool:
+        """Whether this is the calling thread's link to that callback."""
+        return super().tells(callback) and self._wake.is_here()
+
+    def drop(self) -> None:
+        """Make sure that nobody is told."""
+        if self._tell is not None:
+            self._tell = self._argument = None
+            self._wake.release_anywhere()
+
+
+class Notice:
+    """What one waiter of :func:`concurrent.futures.wait` is told by."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self, waiter: Any) -> None:
+        self.waiter = waiter
+
+    def __call__(self, future: Future[Any]) -> None:
+        if future._state != FINISHED:
+            self.waiter.add_cancelled(future)
+        elif future._exception is None:
+            self.waiter.add_result(future)
+        else:
+            self.waiter.add_exception(future)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Notice) and other.waiter is self.waiter
+
+    __hash__ = None  # type: ignore[assignment]
