@@ -11,7 +11,7 @@ QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python compat defects stress test-all bench lint format docs wheel build clean
+.PHONY: help demo test test-rust models test-python compat defects stress test-all bench lint format docs wheel build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -30,10 +30,13 @@ build: $(INSTALLED) ## Build hubpool and install it into .venv.
 demo: build ## Index a directory tree through the pool (DIR=..., by default the standard library).
 	$(PY) examples/index_tree.py $(if $(DIR),"$(DIR)")
 
-test: test-rust test-python compat ## Run all tests.
+test: test-rust models test-python compat ## Run all tests.
 
 test-rust: ## Run the engine's tests.
 	cargo test -q -p hubpool
+
+models: ## Try the engine in every order in which its threads can meet.
+	"$(PYTHON)" crates/hubpool/tests/models.py
 
 test-python: build ## Run the Python package's own tests and its examples.
 	$(PY) -m pytest -q

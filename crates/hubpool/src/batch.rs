@@ -13,8 +13,10 @@
 //! worker hardly lets it go, one more worker waits for it and not all.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// In which order results are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +113,7 @@ impl<T, R> Batch<T, R> {
     /// Makes an empty batch. With `limit`, items beyond that many running or
     /// finished and unread ones wait for the reader.
     #[must_use]
-    pub const fn new(order: Order, limit: Option<usize>) -> Self {
+    pub fn new(order: Order, limit: Option<usize>) -> Self {
         Self {
             state: Mutex::new(State {
                 pending: VecDeque::new(),

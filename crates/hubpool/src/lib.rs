@@ -45,6 +45,7 @@ mod batch;
 mod outbox;
 mod pool;
 pub mod sleep;
+mod sync;
 
 pub use batch::{Batch, Claim, Order, Rings, Taken};
 pub use outbox::Outbox;

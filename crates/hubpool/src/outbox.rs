@@ -3,10 +3,11 @@
 //!
 //! It is not a channel: there is one reader, the hub, and it never blocks.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::sleep::Search;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Messages for one hub, pushed by any thread and drained by the hub's.
 ///
@@ -36,7 +37,7 @@ struct Inner<M> {
 impl<M> Outbox<M> {
     /// Makes an empty list.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             inner: Mutex::new(Inner {
                 messages: Vec::new(),

@@ -6,14 +6,15 @@
 //! values happens under it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use crate::sleep::{Search, Worker, watch};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard, watch_time};
 
 /// How long a worker that has found a job waits for its submitter to let go.
-const HOLD_TIME: Duration = Duration::from_micros(15);
+const HOLD_TIME: Duration = watch_time(15);
 
 /// A bounded set of workers that pull jobs of type `J` from one queue.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ pub enum Next<J> {
 impl<J> Pool<J> {
     /// Makes a pool with no workers.
     #[must_use]
-    pub const fn new(maxsize: usize) -> Self {
+    pub fn new(maxsize: usize) -> Self {
         Self {
             state: Mutex::new(State {
                 queue: VecDeque::new(),

@@ -5,14 +5,15 @@
 //! no lock of the pool's: one worker's parking place, and the search that
 //! learns whether it pays.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{Arc, watch_time};
 
 /// How long a search lasts at most. A futex wake-up costs 5 to 50 us, so a
 /// search that is longer than that can not win.
-const SEARCH_TIME: Duration = Duration::from_micros(30);
+const SEARCH_TIME: Duration = watch_time(30);
 /// The most trust that a row of successful searches can earn.
 const MOST_TRUST: u32 = 8;
 /// Without trust, one search in this many is made all the same, to learn
@@ -110,7 +111,7 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             trust: AtomicU32::new(MOST_TRUST),
             skipped: AtomicU32::new(0),
@@ -147,7 +148,7 @@ pub(crate) fn watch(time: Duration, found: impl Fn() -> bool) -> bool {
         if found() {
             return true;
         }
-        if start.elapsed() > time {
+        if start.elapsed() >= time {
             return false;
         }
         thread::yield_now();

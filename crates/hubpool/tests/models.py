@@ -1,0 +1,337 @@
+"""Runs the models of the engine, then breaks it on purpose and checks that they notice.
+
+Each change stands for a mistake that a reader of the code might make. It is made in a copy of
+the workspace, and the model of that name must fail there: else it shows nothing. A change whose
+text is no longer found is an error, so that this list follows the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+COPY = ROOT / "target" / "models"
+
+
+@dataclass
+class Mistake:
+    """A change of the engine that a model of ``models.rs`` must notice."""
+
+    model: str
+    file: str
+    right: str
+    wrong: str
+
+
+MISTAKES = {
+    "the length is not published when a job is withdrawn": Mistake(
+        "queue",
+        "pool.rs",
+        """
+        let job = state.queue.remove(place);
+        self.publish(&state);
+""",
+        """
+        let job = state.queue.remove(place);
+""",
+    ),
+    "the length is not published by a worker that takes one more job": Mistake(
+        "queue",
+        "pool.rs",
+        """
+        let job = state.queue.pop_front();
+        self.publish(&state);
+""",
+        """
+        let job = state.queue.pop_front();
+""",
+    ),
+    "a worker forgets its wake-up as it goes to sleep": Mistake(
+        "sleep_and_wake",
+        "pool.rs",
+        """
+            worker.prepare();
+            state.parked.push(worker.clone());
+            drop(state);
+""",
+        """
+            state.parked.push(worker.clone());
+            drop(state);
+            worker.prepare();
+""",
+    ),
+    "a worker lets go of the lock between its look at the queue and the list": Mistake(
+        "sleep_and_wake",
+        "pool.rs",
+        """
+            worker.prepare();
+            state.parked.push(worker.clone());
+""",
+        """
+            worker.prepare();
+            drop(state);
+            state = self.lock();
+            state.parked.push(worker.clone());
+""",
+    ),
+    "who submits relies on a searching worker that does not look again": Mistake(
+        "sleep_and_wake",
+        "pool.rs",
+        """
+                state = self.lock();
+                state.searching = false;
+                continue;
+""",
+        """
+                state = self.lock();
+                state.searching = false;
+""",
+    ),
+    "a searching worker does not pass the call on": Mistake(
+        "a_searching_worker_passes_the_call_on",
+        "pool.rs",
+        "let sleeper = (!state.queue.is_empty()).then(|| state.sleeper()).flatten();",
+        "let sleeper: Option<Worker> = None;",
+    ),
+    "a worker expires without another look at the queue": Mistake(
+        "idle_expiry_beside_a_searching_worker",
+        "pool.rs",
+        "if state.queue.is_empty() && !self.must_exit(&state, worker) {",
+        "if !self.must_exit(&state, worker) {",
+    ),
+    "whether there is a worker is asked after the lock": Mistake(
+        "idle_expiry",
+        "pool.rs",
+        """
+            (state.sleeper(), state.workers > 0)
+        };
+""",
+        """
+            let manned = state.workers > 0;
+            drop(state);
+            (self.lock().sleeper(), self.lock().workers > 0 || manned)
+        };
+""",
+    ),
+    "the new size is set after the workers are woken": Mistake(
+        "resize",
+        "pool.rs",
+        """
+            self.maxsize.store(maxsize, Ordering::Release);
+            state.sleepers_beyond(maxsize)
+        };
+        sleepers.iter().for_each(Worker::wake);
+""",
+        """
+            state.sleepers_beyond(maxsize)
+        };
+        sleepers.iter().for_each(Worker::wake);
+        self.maxsize.store(maxsize, Ordering::Release);
+""",
+    ),
+    "only one of the workers that are too many is woken": Mistake(
+        "resize",
+        "pool.rs",
+        """
+        if self.workers > size {
+            std::mem::take(&mut self.parked)
+""",
+        """
+        if self.workers > size {
+            self.parked.pop().into_iter().collect()
+""",
+    ),
+    "the last worker leaves a job behind": Mistake(
+        "resize",
+        "pool.rs",
+        "let over = self.workers > maxsize && (idle || self.workers > maxsize.max(1));",
+        "let over = self.workers > maxsize;",
+    ),
+    "a worker is told to retire after it is woken": Mistake(
+        "retire",
+        "pool.rs",
+        """
+            let mut state = self.lock();
+            self.retire_to.store(size, Ordering::Release);
+            let kept = state
+                .parked
+                .len()
+                .saturating_add(size)
+                .saturating_sub(state.workers);
+            let kept = kept.min(state.parked.len());
+            state.parked.split_off(kept)
+        };
+        sleepers.iter().for_each(Worker::wake);
+""",
+        """
+            let mut state = self.lock();
+            std::mem::take(&mut state.parked)
+        };
+        sleepers.iter().for_each(Worker::wake);
+        self.retire_to.store(size, Ordering::Release);
+""",
+    ),
+    "a worker is registered after another look": Mistake(
+        "recruit",
+        "pool.rs",
+        """
+        if wanted {
+            state.workers += 1;
+""",
+        """
+        if wanted {
+            drop(state);
+            state = self.lock();
+            state.workers += 1;
+""",
+    ),
+    "a pool is closed after its workers are woken": Mistake(
+        "shutdown",
+        "pool.rs",
+        """
+            state.closed = true;
+            state.sleepers_beyond(0)
+        };
+        sleepers.iter().for_each(Worker::wake);
+""",
+        """
+            state.sleepers_beyond(0)
+        };
+        sleepers.iter().for_each(Worker::wake);
+        self.lock().closed = true;
+""",
+    ),
+    "a pool that closes is asked before the lock": Mistake(
+        "shutdown",
+        "pool.rs",
+        """
+            let mut state = self.lock();
+            if state.closed {
+                return Err(Closed(job));
+            }
+            state.queue.push_back(job);
+""",
+        """
+            if self.lock().closed {
+                return Err(Closed(job));
+            }
+            let mut state = self.lock();
+            state.queue.push_back(job);
+""",
+    ),
+    "a wake-up is answered after the messages are taken": Mistake(
+        "coalesced_wake",
+        "outbox.rs",
+        """
+        inner.rung = false;
+        self.take(&mut inner)
+""",
+        """
+        let messages = self.take(&mut inner);
+        drop(inner);
+        self.lock().rung = false;
+        messages
+""",
+    ),
+    "each message wakes the hub": Mistake(
+        "coalesced_wake",
+        "outbox.rs",
+        "!self.looking() && !std::mem::replace(&mut inner.rung, true)",
+        "!self.looking()",
+    ),
+    "the hub stops looking out after it has taken the messages": Mistake(
+        "look_out",
+        "outbox.rs",
+        """
+        let mut inner = self.lock();
+        self.looking.store(false, Ordering::Release);
+        self.take(&mut inner)
+""",
+        """
+        let messages = self.take(&mut self.lock());
+        self.looking.store(false, Ordering::Release);
+        messages
+""",
+    ),
+    "a reader says that it waits after its look": Mistake(
+        "batch",
+        "batch.rs",
+        """
+            state.reader = Some(false);
+            Taken::Pending
+        };
+""",
+        """
+            drop(state);
+            state = self.lock();
+            state.reader = Some(false);
+            Taken::Pending
+        };
+""",
+    ),
+}
+
+
+def cargo_test(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Test the models of the copy."""
+    return subprocess.run(
+        ["cargo", "test", "-q", "-p", "hubpool", "--test", "models", *arguments],
+        cwd=COPY,
+        env={
+            **os.environ,
+            "RUSTFLAGS": "--cfg loom -D warnings",
+            "CARGO_PROFILE_DEV_OPT_LEVEL": "1",
+            # Outside of the copy, so that what does not change is built once.
+            "CARGO_TARGET_DIR": str(ROOT / "target" / "loom"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def notice(mistake: Mistake) -> str | None:
+    """Make the mistake in the copy; return what is wrong if its model does not notice."""
+    path = COPY / "crates" / "hubpool" / "src" / mistake.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mistake.right) != 1:
+        return f"the text to change is not in {mistake.file}, or not once"
+    path.write_text(text.replace(mistake.right, mistake.wrong), encoding="utf-8")
+    try:
+        built = cargo_test("--no-run")
+        if built.returncode:
+            return built.stderr
+        if cargo_test("--", "--exact", mistake.model).returncode == 0:
+            return f"the model {mistake.model} does not notice"
+    finally:
+        path.write_text(text, encoding="utf-8")
+    return None
+
+
+def main() -> int:
+    """Run the models, then make each mistake; return 1 if anything is not as it should be."""
+    shutil.rmtree(COPY, ignore_errors=True)
+    COPY.mkdir(parents=True)
+    # With new times: what was built of the last mistake must not pass for what is right.
+    for name in ("Cargo.toml", "Cargo.lock"):
+        shutil.copyfile(ROOT / name, COPY / name)
+    shutil.copytree(ROOT / "crates", COPY / "crates", copy_function=shutil.copyfile)
+    right = cargo_test()
+    print(right.stdout)
+    if right.returncode:
+        print(right.stderr)
+        return 1
+    blind = {what: wrong for what, mistake in MISTAKES.items() if (wrong := notice(mistake))}
+    for what, wrong in blind.items():
+        print(f"{what}: {wrong}")
+    print(f"{len(MISTAKES) - len(blind)} of {len(MISTAKES)} mistakes are noticed by their models")
+    return bool(blind)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
