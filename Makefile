@@ -11,7 +11,7 @@ QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust models test-python compat defects stress test-all bench lint format docs wheel build clean
+.PHONY: help demo test test-rust models sanitize fuzz test-python compat defects stress test-all bench lint format docs wheel build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -30,13 +30,30 @@ build: $(INSTALLED) ## Build hubpool and install it into .venv.
 demo: build ## Index a directory tree through the pool (DIR=..., by default the standard library).
 	$(PY) examples/index_tree.py $(if $(DIR),"$(DIR)")
 
-test: test-rust models test-python compat ## Run all tests.
+test: test-rust models sanitize test-python compat ## Run all tests.
 
 test-rust: ## Run the engine's tests.
 	cargo test -q -p hubpool
 
 models: ## Try the engine in every order in which its threads can meet.
 	"$(PYTHON)" crates/hubpool/tests/models.py
+
+# What follows needs flags that only a nightly compiler takes, or this one when it is told to.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+SANITIZED = RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/sanitize-$(1) \
+  RUSTFLAGS="-Zsanitizer=$(1) -Cunsafe-allow-abi-mismatch=sanitizer $(2)" cargo $(3) --target $(HOST)
+
+sanitize: ## Run the engine's tests under AddressSanitizer and ThreadSanitizer.
+	$(call SANITIZED,address,,test -q -p hubpool --tests)
+	TSAN_OPTIONS=suppressions=$(CURDIR)/crates/hubpool/tests/tsan.supp \
+	  $(call SANITIZED,thread,--cfg tsan,test -q -p hubpool --test pool --test batch)
+
+fuzz: ## Fuzz the engine's operations for SECONDS (60), under AddressSanitizer.
+	mkdir -p target/corpus
+	$(call SANITIZED,address,$(COVERAGE),run -q --release --manifest-path crates/hubpool/fuzz/Cargo.toml) \
+	  -- -max_total_time=$(or $(SECONDS),60) -max_len=2000 -print_final_stats=1 -artifact_prefix=target/ target/corpus
+COVERAGE = --cfg fuzzing -Cdebug-assertions -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
 
 test-python: build ## Run the Python package's own tests and its examples.
 	$(PY) -m pytest -q

@@ -12,11 +12,9 @@
 //! going, such as an interpreter's, and items are so short that the first
 //! worker hardly lets it go, one more worker waits for it and not all.
 
-use std::collections::VecDeque;
-use std::sync::PoisonError;
-
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Mutex, MutexGuard};
+use std::collections::VecDeque;
 
 /// In which order results are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,20 +136,20 @@ impl<T, R> Batch<T, R> {
     /// up to `workers` workers come to share the batch.
     #[must_use = "the tickets must be submitted"]
     pub fn feed(&self, items: impl IntoIterator<Item = T>, workers: usize) -> usize {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.pending.extend(items);
         self.issue(&mut state, workers)
     }
 
     /// Items that no worker has claimed.
     pub fn pending(&self) -> usize {
-        self.lock().pending.len()
+        self.state.lock().pending.len()
     }
 
     /// How many items, up to `most`, may be fed so that each could be claimed:
     /// fewer than `most` only with a limit.
     pub fn room(&self, most: usize) -> usize {
-        most.min(self.room_in(&self.lock()))
+        most.min(self.room_in(&self.state.lock()))
     }
 
     /// Asks to be told when at most `low` items are pending and there is
@@ -159,7 +157,7 @@ impl<T, R> Batch<T, R> {
     /// will be told. Where only [`take`](Self::take) makes room, its caller tells.
     #[must_use]
     pub fn await_room(&self, low: usize) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let wait = state.pending.len() > low || self.room_in(&state) == 0;
         state.feeder = wait.then_some(low);
         wait
@@ -169,18 +167,18 @@ impl<T, R> Batch<T, R> {
     /// [the whole batch](Self::take_whole) is told as soon as there is
     /// something to read in order.
     pub fn fail(&self) {
-        self.lock().failed = true;
+        self.state.lock().failed = true;
     }
 
     /// Whether an item has failed.
     pub fn failed(&self) -> bool {
-        self.lock().failed
+        self.state.lock().failed
     }
 
     /// Says that the last item has been fed. Returns whether the reader waits
     /// for just that.
     pub fn exhaust(&self) -> Rings {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.exhausted = true;
         state.rings()
     }
@@ -192,13 +190,13 @@ impl<T, R> Batch<T, R> {
 
     /// Whether no ticket is out.
     pub fn at_rest(&self) -> bool {
-        self.lock().tickets == 0
+        self.state.lock().tickets == 0
     }
 
     /// Withdraws all items that no worker has claimed and says that none will
     /// follow.
     pub fn cancel(&self) -> (VecDeque<T>, Rings) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.exhausted = true;
         (std::mem::take(&mut state.pending), state.rings())
     }
@@ -210,7 +208,7 @@ impl<T, R> Batch<T, R> {
     /// so its message stands in the hub's list before the hub can see the
     /// state that the message tells of. It must not call the batch.
     pub fn claim(&self, workers: usize, ring: impl FnOnce(Rings)) -> Option<Claim<T>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let claim = self.claim_in(&mut state, workers);
         state.tell(claim.is_none(), ring);
         claim
@@ -225,7 +223,7 @@ impl<T, R> Batch<T, R> {
         workers: usize,
         ring: impl FnOnce(Rings),
     ) -> Option<Claim<T>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.complete_in(&mut state, index, result);
         let claim = self.claim_in(&mut state, workers);
         state.tell(claim.is_none(), ring);
@@ -235,7 +233,7 @@ impl<T, R> Batch<T, R> {
     /// Records an item's result. The ticket stays with the worker, which
     /// gives it to the pool's queue again to let others go first.
     pub fn complete(&self, index: usize, result: R, ring: impl FnOnce(Rings)) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.complete_in(&mut state, index, result);
         self.note_idle(&state);
         state.tell(false, ring);
@@ -243,7 +241,7 @@ impl<T, R> Batch<T, R> {
 
     /// Takes a ticket back that will not be used.
     pub fn drop_ticket(&self, ring: impl FnOnce(Rings)) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.tickets -= 1;
         self.note_idle(&state);
         state.tell(true, ring);
@@ -254,7 +252,7 @@ impl<T, R> Batch<T, R> {
     /// with a limit taking makes room.
     #[must_use = "the results are taken, and the tickets must be submitted"]
     pub fn take(&self, all: bool, workers: usize) -> (Taken<R>, usize) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.reader = None;
         let mut results = Vec::new();
         while results.is_empty() || all {
@@ -283,7 +281,7 @@ impl<T, R> Batch<T, R> {
     /// [failed](Self::fail): [`take`](Self::take) them then.
     #[must_use]
     pub fn take_whole(&self) -> Taken<R> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let whole =
             !state.failed && state.exhausted && state.pending.is_empty() && state.running == 0;
         if whole {
@@ -312,7 +310,7 @@ impl<T, R> Batch<T, R> {
         mut item: impl FnMut(&T) -> Result<(), E>,
         result: impl FnMut(&R) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Ok(state) = self.state.try_lock() else {
+        let Some(state) = self.state.try_lock() else {
             return Ok(());
         };
         state.pending.iter().try_for_each(&mut item)?;
@@ -391,11 +389,6 @@ impl<T, R> Batch<T, R> {
     fn note_idle(&self, state: &State<T, R>) {
         self.idle
             .store(state.tickets - state.running, Ordering::Relaxed);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<T, R>> {
-        // No code of a user runs under the lock, so a poisoned one is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

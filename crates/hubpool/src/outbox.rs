@@ -3,11 +3,9 @@
 //!
 //! It is not a channel: there is one reader, the hub, and it never blocks.
 
-use std::sync::PoisonError;
-
 use crate::sleep::Search;
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Mutex, MutexGuard};
 
 /// Messages for one hub, pushed by any thread and drained by the hub's.
 ///
@@ -54,7 +52,7 @@ impl<M> Outbox<M> {
     /// answered yet covers it.
     #[must_use = "the hub must be woken when this is true"]
     pub fn push(&self, message: M) -> bool {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.messages.push(message);
         self.filled.store(true, Ordering::Release);
         !self.looking() && !std::mem::replace(&mut inner.rung, true)
@@ -66,7 +64,7 @@ impl<M> Outbox<M> {
     /// so that a wake-up which comes meanwhile is not reset with it.
     #[must_use]
     pub fn drain(&self) -> Vec<M> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.rung = false;
         self.take(&mut inner)
     }
@@ -85,7 +83,7 @@ impl<M> Outbox<M> {
     #[must_use]
     pub fn look_out(&self) -> Vec<M> {
         {
-            let mut inner = self.lock();
+            let mut inner = self.inner.lock();
             if !inner.messages.is_empty() {
                 return self.take(&mut inner);
             }
@@ -93,7 +91,7 @@ impl<M> Outbox<M> {
         }
         self.search.run(|| self.filled.load(Ordering::Acquire));
         // From here on a push rings, or has left its message already.
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         self.looking.store(false, Ordering::Release);
         self.take(&mut inner)
     }
@@ -107,11 +105,6 @@ impl<M> Outbox<M> {
     fn take(&self, inner: &mut Inner<M>) -> Vec<M> {
         self.filled.store(false, Ordering::Relaxed);
         std::mem::take(&mut inner.messages)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner<M>> {
-        // No code of a user runs under the lock, so a poisoned one is whole.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

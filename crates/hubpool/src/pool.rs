@@ -6,12 +6,11 @@
 //! values happens under it.
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use crate::sleep::{Search, Worker, watch};
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Mutex, MutexGuard, watch_time};
+use crate::sync::{Mutex, watch_time};
 
 /// How long a worker that has found a job waits for its submitter to let go.
 const HOLD_TIME: Duration = watch_time(15);
@@ -108,7 +107,7 @@ impl<J> Pool<J> {
 
     /// Registered workers.
     pub fn workers(&self) -> usize {
-        self.lock().workers
+        self.state.lock().workers
     }
 
     /// Adds a job at the end of the queue and wakes a worker if one sleeps.
@@ -119,7 +118,7 @@ impl<J> Pool<J> {
     /// [`Closed`] returns the job of who comes after [`close`](Self::close).
     pub fn submit(&self, job: J) -> Result<bool, Closed<J>> {
         let (sleeper, manned) = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if state.closed {
                 return Err(Closed(job));
             }
@@ -136,7 +135,7 @@ impl<J> Pool<J> {
     /// Takes back the newest job that `is_it` knows and that no worker has taken.
     /// `is_it` is called under the pool's lock: it must only compare.
     pub fn withdraw(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let place = state.queue.iter().rposition(is_it)?;
         let job = state.queue.remove(place);
         self.publish(&state);
@@ -147,7 +146,7 @@ impl<J> Pool<J> {
     /// It can not be undone.
     pub fn close(&self) {
         let sleepers = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.closed = true;
             state.sleepers_beyond(0)
         };
@@ -158,7 +157,8 @@ impl<J> Pool<J> {
     /// there are fewer workers than tasks, or than jobs in the queue, and fewer
     /// than the pool may have.
     pub fn wants_worker(&self, more: usize) -> bool {
-        self.lock()
+        self.state
+            .lock()
             .wants_worker(self.maxsize(), self.unfinished() + more)
     }
 
@@ -166,7 +166,7 @@ impl<J> Pool<J> {
     /// worker, if the pool [wants](Self::wants_worker) one then. A closed pool takes
     /// no more tasks. For pools that several threads submit to.
     pub fn recruit(&self, tasks: usize) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let wanted = (tasks == 0 || !state.closed)
             && state.wants_worker(self.maxsize(), self.unfinished() + tasks);
         if wanted {
@@ -178,13 +178,13 @@ impl<J> Pool<J> {
 
     /// Counts one more worker. Call it before its thread is started.
     pub fn register(&self) {
-        self.lock().workers += 1;
+        self.state.lock().workers += 1;
     }
 
     /// Takes back a [`register`](Self::register): the thread could not be
     /// started, or the worker ends for a reason of its own.
     pub fn unregister(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.workers -= 1;
         state.settle_shrink();
     }
@@ -198,7 +198,7 @@ impl<J> Pool<J> {
     /// busy ones as they finish; the last worker first empties the queue.
     pub fn set_maxsize(&self, maxsize: usize) {
         let sleepers = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             self.maxsize.store(maxsize, Ordering::Release);
             state.sleepers_beyond(maxsize)
         };
@@ -208,7 +208,7 @@ impl<J> Pool<J> {
     /// Lets workers end, once the queue is empty, until `size` are left.
     pub fn shrink_to(&self, size: usize) {
         let sleepers = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.shrink_to = (state.workers > size).then_some(size);
             state.sleepers_beyond(size)
         };
@@ -218,7 +218,7 @@ impl<J> Pool<J> {
     /// Takes back what [`shrink_to`](Self::shrink_to) asked for, as far as it
     /// has not been done.
     pub fn stop_shrinking(&self) {
-        self.lock().shrink_to = None;
+        self.state.lock().shrink_to = None;
     }
 
     /// Lets workers end until `size` are left, each as soon as it is idle or has
@@ -227,7 +227,7 @@ impl<J> Pool<J> {
     /// queue. `usize::MAX` takes that back.
     pub fn retire_to(&self, size: usize) {
         let sleepers = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             self.retire_to.store(size, Ordering::Release);
             let kept = state
                 .parked
@@ -242,7 +242,7 @@ impl<J> Pool<J> {
 
     /// Workers that are asleep for want of jobs.
     pub fn idle(&self) -> usize {
-        self.lock().parked.len()
+        self.state.lock().parked.len()
     }
 
     /// Whether a worker that is about a long job does well to come back soon: more
@@ -274,7 +274,7 @@ impl<J> Pool<J> {
         // A time too far away to be written down is never.
         let deadline = idle.and_then(|idle| Instant::now().checked_add(idle));
         let mut may_search = true;
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             if self.must_exit(&state, worker) {
                 state.workers -= 1;
@@ -301,7 +301,7 @@ impl<J> Pool<J> {
                 if self.queued() > 0 {
                     watch(HOLD_TIME, &ready);
                 }
-                state = self.lock();
+                state = self.state.lock();
                 state.searching = false;
                 continue;
             }
@@ -309,7 +309,7 @@ impl<J> Pool<J> {
             state.parked.push(worker.clone());
             drop(state);
             worker.park(deadline);
-            state = self.lock();
+            state = self.state.lock();
             // Who wakes a worker takes it off the list under the lock. A
             // worker that still stands there woke up by its deadline.
             if let Some(place) = state.parked.iter().position(|other| other.is(worker)) {
@@ -329,7 +329,7 @@ impl<J> Pool<J> {
         if self.queued() == 0 {
             return None;
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if self.must_exit(&state, worker) {
             return None;
         }
@@ -342,7 +342,7 @@ impl<J> Pool<J> {
     /// Takes all jobs that no worker has taken.
     #[must_use]
     pub fn take_queue(&self) -> VecDeque<J> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let queue = std::mem::take(&mut state.queue);
         self.publish(&state);
         queue
@@ -357,11 +357,6 @@ impl<J> Pool<J> {
 
     fn publish(&self, state: &State<J>) {
         self.queued.store(state.queue.len(), Ordering::Release);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<J>> {
-        // No code of a user runs under the lock, so a poisoned one is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

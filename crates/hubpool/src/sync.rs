@@ -1,15 +1,55 @@
-//! The locks, atomics and threads that the engine uses: the standard library's, or loom's
-//! where `tests/models.rs` tries every order in which threads can meet (`--cfg loom`).
+//! The locks, atomics and threads that the engine uses: the standard library's, or others for
+//! those who watch them.
+//!
+//! With `--cfg loom` they are loom's, and `tests/models.rs` tries every order in which threads can
+//! meet. With `--cfg tsan` the lock is one that is built together with the engine, so that
+//! `ThreadSanitizer` sees it work.
 
 use std::time::Duration;
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
+pub(crate) use loom::sync::{Arc, MutexGuard, atomic};
+#[cfg(tsan)]
+pub(crate) use parking_lot::MutexGuard;
+#[cfg(not(any(loom, tsan)))]
+pub(crate) use std::sync::MutexGuard;
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
-
+pub(crate) use std::sync::{Arc, atomic};
 #[cfg(not(loom))]
 pub(crate) use std::thread;
+
+#[cfg(loom)]
+use loom::sync as kind;
+#[cfg(tsan)]
+use parking_lot as kind;
+#[cfg(not(any(loom, tsan)))]
+use std::sync as kind;
+
+/// A lock that cannot be poisoned: no code of a user runs under it, so it guards what is whole.
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(kind::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(kind::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        #[cfg(tsan)]
+        return self.0.lock();
+        #[cfg(not(tsan))]
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        #[cfg(tsan)]
+        return self.0.try_lock();
+        #[cfg(not(tsan))]
+        self.0.try_lock().ok()
+    }
+}
 
 #[cfg(loom)]
 pub(crate) mod thread {

@@ -1,7 +1,6 @@
-//! A batch against a simple model.
+//! A batch, step by step.
 
 use hubpool::{Batch, Order, Rings, Taken};
-use proptest::prelude::*;
 
 /// The most workers that share a batch.
 const WORKERS: usize = 3;
@@ -133,70 +132,4 @@ fn the_feeder_is_told_once_when_there_is_room() {
     });
     assert_eq!(told, 1);
     assert!(!batch.await_room(1));
-}
-
-proptest! {
-    /// Whatever the order of feeding, claiming, finishing and reading: each
-    /// item comes out once, in the batch's order, never more than the limit is
-    /// running or unread, and at most one ticket waits for its worker.
-    #[test]
-    fn every_item_comes_out_once(
-        ordered: bool,
-        limit in proptest::option::of(1..4_usize),
-        moves in proptest::collection::vec(0..4_u8, 0..200),
-    ) {
-        let order = if ordered { Order::Input } else { Order::Completion };
-        let batch = Batch::new(order, limit);
-        let (mut fed, mut tickets) = (0_usize, 0_usize);
-        let mut running: Vec<usize> = Vec::new();
-        let (mut finished, mut out) = (Vec::new(), Vec::new());
-        // The moves, then as many as it takes to empty the batch.
-        let rest = std::iter::repeat_n([1, 2, 3], 200).flatten();
-        for one in moves.into_iter().chain(rest) {
-            match one {
-                0 => {
-                    tickets += batch.feed([fed], WORKERS);
-                    fed += 1;
-                }
-                1 if tickets > 0 => {
-                    tickets -= 1;
-                    if let Some(claim) = batch.claim(WORKERS, quiet) {
-                        prop_assert_eq!(claim.index, claim.item);
-                        tickets += claim.tickets;
-                        running.push(claim.index);
-                    }
-                }
-                2 if !running.is_empty() => {
-                    // The newest claim finishes first.
-                    let index = running.pop().unwrap();
-                    finished.push(index);
-                    if let Some(claim) = batch.complete_and_claim(index, index, WORKERS, quiet) {
-                        running.push(claim.index);
-                        tickets += claim.tickets;
-                    }
-                }
-                3 => {
-                    let (taken, more) = batch.take(limit.is_none(), WORKERS);
-                    tickets += more;
-                    if let Taken::Ready(results) = taken {
-                        out.extend(results);
-                    }
-                }
-                _ => {}
-            }
-            prop_assert!(tickets <= 1 && tickets + running.len() <= WORKERS);
-            if let Some(limit) = limit {
-                // A reader that waits counts as having taken one.
-                prop_assert!(running.len() + finished.len() - out.len() <= limit + 1);
-            }
-        }
-        let _ = batch.exhaust();
-        prop_assert_eq!(batch.take(true, 3).0, Taken::End);
-        prop_assert!(batch.at_rest());
-        if ordered {
-            prop_assert_eq!(out, (0..fed).collect::<Vec<_>>());
-        } else {
-            prop_assert_eq!(out, finished);
-        }
-    }
 }

@@ -75,7 +75,7 @@ MISTAKES = {
         """
             worker.prepare();
             drop(state);
-            state = self.lock();
+            state = self.state.lock();
             state.parked.push(worker.clone());
 """,
     ),
@@ -83,12 +83,12 @@ MISTAKES = {
         "sleep_and_wake",
         "pool.rs",
         """
-                state = self.lock();
+                state = self.state.lock();
                 state.searching = false;
                 continue;
 """,
         """
-                state = self.lock();
+                state = self.state.lock();
                 state.searching = false;
 """,
     ),
@@ -114,7 +114,7 @@ MISTAKES = {
         """
             let manned = state.workers > 0;
             drop(state);
-            (self.lock().sleeper(), self.lock().workers > 0 || manned)
+            (self.state.lock().sleeper(), self.state.lock().workers > 0 || manned)
         };
 """,
     ),
@@ -156,7 +156,7 @@ MISTAKES = {
         "retire",
         "pool.rs",
         """
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             self.retire_to.store(size, Ordering::Release);
             let kept = state
                 .parked
@@ -169,7 +169,7 @@ MISTAKES = {
         sleepers.iter().for_each(Worker::wake);
 """,
         """
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             std::mem::take(&mut state.parked)
         };
         sleepers.iter().for_each(Worker::wake);
@@ -186,7 +186,7 @@ MISTAKES = {
         """
         if wanted {
             drop(state);
-            state = self.lock();
+            state = self.state.lock();
             state.workers += 1;
 """,
     ),
@@ -203,24 +203,24 @@ MISTAKES = {
             state.sleepers_beyond(0)
         };
         sleepers.iter().for_each(Worker::wake);
-        self.lock().closed = true;
+        self.state.lock().closed = true;
 """,
     ),
     "a pool that closes is asked before the lock": Mistake(
         "shutdown",
         "pool.rs",
         """
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if state.closed {
                 return Err(Closed(job));
             }
             state.queue.push_back(job);
 """,
         """
-            if self.lock().closed {
+            if self.state.lock().closed {
                 return Err(Closed(job));
             }
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.queue.push_back(job);
 """,
     ),
@@ -234,7 +234,7 @@ MISTAKES = {
         """
         let messages = self.take(&mut inner);
         drop(inner);
-        self.lock().rung = false;
+        self.inner.lock().rung = false;
         messages
 """,
     ),
@@ -248,12 +248,12 @@ MISTAKES = {
         "look_out",
         "outbox.rs",
         """
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         self.looking.store(false, Ordering::Release);
         self.take(&mut inner)
 """,
         """
-        let messages = self.take(&mut self.lock());
+        let messages = self.take(&mut self.inner.lock());
         self.looking.store(false, Ordering::Release);
         messages
 """,
@@ -268,7 +268,7 @@ MISTAKES = {
 """,
         """
             drop(state);
-            state = self.lock();
+            state = self.state.lock();
             state.reader = Some(false);
             Taken::Pending
         };

@@ -1,4 +1,4 @@
-//! The pool against real threads, and against a simple model.
+//! The pool against real threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hubpool::{Closed, Next, Outbox, Pool, Worker};
-use proptest::prelude::*;
 
 /// Starts a worker that counts the jobs it runs.
 fn start(
@@ -199,82 +198,6 @@ fn a_hub_that_sleeps_only_after_a_vain_look_out_misses_no_message() {
     thread.join().unwrap();
     assert!(seen.into_iter().eq(0..20_000));
     assert!(!outbox.looking());
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Submit,
-    Take,
-    Register,
-    SetMaxsize(usize),
-    Shrink(usize),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        4 => Just(Step::Submit),
-        4 => Just(Step::Take),
-        2 => Just(Step::Register),
-        1 => (0..4_usize).prop_map(Step::SetMaxsize),
-        1 => (0..4_usize).prop_map(Step::Shrink),
-    ];
-    proptest::collection::vec(step, 0..80)
-}
-
-proptest! {
-    /// One thread plays all workers; the model is a queue and two numbers.
-    #[test]
-    fn the_queue_is_first_in_first_out_and_workers_leave_only_when_asked(steps in steps()) {
-        let pool = Pool::new(2);
-        let mut queue = std::collections::VecDeque::new();
-        let (mut workers, mut maxsize, mut shrink) = (0_usize, 2_usize, None);
-        let mut number = 0;
-        let place = Worker::new();
-        for step in steps {
-            match step {
-                Step::Submit => {
-                    number += 1;
-                    pool.begin(1);
-                    pool.submit(number).unwrap();
-                    queue.push_back(number);
-                }
-                Step::Register => {
-                    pool.register();
-                    workers += 1;
-                }
-                Step::SetMaxsize(size) => {
-                    pool.set_maxsize(size);
-                    maxsize = size;
-                }
-                Step::Shrink(size) => {
-                    pool.shrink_to(size);
-                    shrink = (workers > size).then_some(size);
-                }
-                Step::Take if workers > 0 => {
-                    let over = workers > maxsize && (queue.is_empty() || workers > maxsize.max(1));
-                    let leaves = queue.is_empty() && shrink.is_some_and(|size| workers > size);
-                    let next = pool.next(&place, Some(Duration::ZERO));
-                    if over || leaves {
-                        prop_assert_eq!(next, Next::Exit);
-                        workers -= 1;
-                    } else if let Some(job) = queue.pop_front() {
-                        prop_assert_eq!(next, Next::Job(job));
-                        pool.finish(1);
-                    } else {
-                        prop_assert_eq!(next, Next::Expired);
-                        workers -= 1;
-                    }
-                    if shrink.is_some_and(|size| workers <= size) {
-                        shrink = None;
-                    }
-                }
-                Step::Take => {}
-            }
-            prop_assert_eq!(pool.queued(), queue.len());
-            prop_assert_eq!(pool.unfinished(), queue.len());
-            prop_assert_eq!(pool.workers(), workers);
-        }
-    }
 }
 
 fn with_ten_jobs() -> (Arc<Pool<usize>>, Arc<AtomicUsize>) {
