@@ -71,3 +71,8 @@ def run_on_hub(hub: Any, callback: Callable[[], object]) -> None:
     loop = hub.loop
     if loop is not None:
         loop.run_callback_threadsafe(callback)
+
+
+def pool_of(hub: Any) -> Any:
+    """Return the pool that the hub has made for itself, or ``None`` if it has not needed one."""
+    return hub._threadpool

@@ -21,6 +21,7 @@ from hubpool._future import Future
 from hubpool._hub import Account, close_inherited, may_wait
 from hubpool._intake import Intake
 from hubpool._limit import thread_limit
+from hubpool._lookups import LOOKUPS, Builtin
 from hubpool._map import IMap, IMapUnordered
 from hubpool._native import Core
 from hubpool._report import WatchedResult, check_report_errors
@@ -77,6 +78,9 @@ class ThreadPool(GroupMappingMixin):
     asks for the result: ``report_errors`` says whether ``"always"``, or only if the
     result is dropped and nobody has asked (``"unretrieved"``), or ``"never"``.
 
+    In the pool that gevent makes for a hub, names are looked up (``socket.getaddrinfo``
+    and the like) by threads beside its own, so that they never wait for other tasks.
+
     ``len()`` is the number of unfinished tasks, items of running maps among
     them, so an instance without any is false.
 
@@ -104,6 +108,7 @@ class ThreadPool(GroupMappingMixin):
         "_dropped",
         "_idle_task_timeout",
         "_intake",
+        "_lookups",
         "_maps",
         "_maxsize",
         "_new_result",
@@ -143,6 +148,8 @@ class ThreadPool(GroupMappingMixin):
         self.manager = None
         self.fork_watcher = None
         self._maxsize = maxsize
+        #: The pool that looks names up, if this is a hub's and has been asked to.
+        self._lookups: ThreadPool | None = None
         self._start_anew()
         _pools[id(self)] = self
 
@@ -269,6 +276,8 @@ class ThreadPool(GroupMappingMixin):
                 self._account.cancel(
                     task[3], TaskCancelledError("the pool was killed before the task was run")
                 )
+        if self._lookups is not None:
+            self._lookups.kill(drop_queued)
         self.size = 0
 
     def cancel(self, result: AsyncResult[Any]) -> bool:
@@ -307,6 +316,9 @@ class ThreadPool(GroupMappingMixin):
         kwds = {} if kwds is None else kwds
         if self._apply_immediately():
             return func(*args, **kwds)
+        if type(func) is Builtin and func in LOOKUPS and self._is_hubs():
+            found: _T = self._lookup_pool().apply(func, args, kwds)
+            return found
         result: Any = self.spawn(func, *args, **kwds)
         try:
             return result.get()  # type: ignore[no-any-return]
@@ -314,6 +326,14 @@ class ThreadPool(GroupMappingMixin):
             if not result.ready():
                 self.cancel(result)
             raise
+
+    def _is_hubs(self) -> bool:
+        return type(self) is ThreadPool and _gevent.pool_of(self.hub) is self
+
+    def _lookup_pool(self) -> ThreadPool:
+        if self._lookups is None:
+            self._lookups = ThreadPool(max(self._maxsize, 1), self.hub, self._idle_task_timeout)
+        return self._lookups
 
     def adjust(self) -> None:
         """Start threads that the outstanding tasks call for. Any thread."""
