@@ -1,0 +1,25 @@
+"""What the documents name exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "PARITY.md", "CONTRIBUTING.md", "SECURITY.md"]
+
+
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
+def test_every_file_and_test_that_is_named_is_there(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    names = re.findall(r"`((?:tests|crates|python|benches|examples|docs)/[\w./]*)(?:::(\w+))?`", text)
+    for path, test in names:
+        assert (ROOT / path).exists(), path
+        if test:
+            assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
+    for link in re.findall(r"\]\(([\w./-]+)\)", text):
+        assert ((ROOT / document).parent / link).exists(), link
