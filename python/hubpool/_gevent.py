@@ -73,6 +73,12 @@ def run_on_hub(hub: Any, callback: Callable[[], object]) -> None:
         loop.run_callback_threadsafe(callback)
 
 
+def count_watcher(watcher: Any, counted: bool) -> None:
+    """Let a descriptor's watcher keep its loop from ending, or not."""
+    # libuv's loop hands out parts of one watcher for each descriptor, which know nothing of it.
+    getattr(watcher, "_watcher_ref", watcher).ref = counted
+
+
 def pool_of(hub: Any) -> Any:
     """Return the pool that the hub has made for itself, or ``None`` if it has not needed one."""
     return hub._threadpool

@@ -31,24 +31,23 @@ _WAKE_ATTRIBUTE = "_hubpool_wake"
 
 
 class HubWake:
-    """One hub's message list, and the watchers that run while they are needed.
+    """One hub's message list, and the watchers that tell the hub of it.
 
-    They stand in the loop only between the first :meth:`hold` and the last
-    :meth:`release`: an idle pool keeps no loop alive, and a pending task keeps
-    one from ending. One watches the list's descriptor. The other, while that
-    pays, looks out for messages when the hub has nothing else to do and would
-    go to sleep.
+    One watches the list's descriptor. The loop counts it only between the first
+    :meth:`hold` and the last :meth:`release`: an idle pool keeps no loop alive, and
+    a pending task keeps one from ending. The other, while that pays, looks out for
+    messages when the hub has nothing else to do and would go to sleep.
     """
 
     __slots__ = (
         "__weakref__",
         "_changing",
+        "_counted",
         "_holds",
         "_hub",
         "_lookout",
         "_messages",
         "_watcher",
-        "_watching",
         "abandoned",
         "fileno",
         "native",
@@ -66,8 +65,8 @@ class HubWake:
         self.abandoned = False
         #: One entry each; its operations are whole, whatever signal comes.
         self._holds: list[None] = []
-        #: Whether the watchers stand in the loop, and are just being changed.
-        self._watching = self._changing = False
+        #: Whether the loop counts the watcher, and whether one is just being changed.
+        self._counted = self._changing = False
         #: Taken from the native list and not delivered.
         self._messages: deque[Any] = deque()
 
@@ -89,24 +88,33 @@ class HubWake:
     def _adjust(self) -> None:
         # A signal handler may come between any two instructions, and hold or
         # release. While a watcher is being changed it only counts.
-        while bool(self._holds) is not self._watching and not (self._changing or self.abandoned):
+        while bool(self._holds) is not self._counted and not (self._changing or self.abandoned):
             self._changing = True
             try:
                 hub = self._hub()
                 if hub is None or hub.loop is None:
                     self._leave_loop()
                     return
-                self._watching = not self._watching
-                if not self._watching:
-                    self._watcher.stop()
-                    self._lookout.stop()
-                    continue
                 if self._watcher is None:
-                    self._lookout = hub.loop.idle(ref=False, priority=hub.loop.MINPRI)
-                    self._watcher = hub.loop.io(self.fileno, _READ)
-                self._watcher.start(self.drain)
+                    self._enter_loop(hub.loop)
+                # To stop a watcher and start it anew costs more on libuv than a whole task.
+                self._counted = not self._counted
+                _gevent.count_watcher(self._watcher, self._counted)
             finally:
                 self._changing = False
+
+    def _enter_loop(self, loop: Any) -> None:
+        # The loop keeps its watchers, which must not keep this.
+        this = weakref.ref(self)
+
+        def drain() -> None:
+            wake = this()
+            if wake is not None:
+                wake.drain()
+
+        self._lookout = loop.idle(ref=False, priority=loop.MINPRI)
+        self._watcher = loop.io(self.fileno, _READ)
+        self._watcher.start(drain)
 
     def sweep(self) -> None:
         """Deliver what came too late for any watcher: it would stay, and keep its pool alive.
@@ -135,7 +143,7 @@ class HubWake:
     def _give_up_watchers(self) -> tuple[Any, Any]:
         watchers = self._watcher, self._lookout
         self._watcher = self._lookout = None
-        self._watching = False
+        self._counted = False
         return watchers
 
     def leave_destroyed_hub(self) -> None:
@@ -164,17 +172,14 @@ class HubWake:
         return True
 
     def look_out(self) -> None:
-        """Look out for messages, if that pays, as soon as the hub is idle.
-
-        Hub's thread only, between hold and release.
-        """
+        """Look out for messages, if that pays, as soon as the hub is idle. Hub's thread only."""
         if (
             not self._changing
             and self._lookout is not None
             and not self._lookout.active
             and self.native.look_out_pays()
         ):
-            self._change_lookout(self._lookout.start, self._on_idle)
+            self._change_lookout(self._lookout.start, self._when_idle())
 
     def _change_lookout(self, change: Callable[..., object], *args: Any) -> None:
         # As in _adjust(), to which a signal handler may have left something.
@@ -185,11 +190,21 @@ class HubWake:
             self._changing = False
         self._adjust()
 
+    def _when_idle(self) -> Callable[[], None]:
+        this = weakref.ref(self)
+
+        def look() -> None:
+            wake = this()
+            if wake is not None:
+                wake._on_idle()
+
+        return look
+
     def _on_idle(self) -> None:
         hub = self._hub()
-        if hub is None or hub.loop is None or self.abandoned:
+        if not self._holds or hub is None or hub.loop is None or self.abandoned:
             if self._lookout is not None:
-                # The hub was destroyed, and its loop was not.
+                # Nobody has anything to wait for, or the hub was destroyed, and its loop was not.
                 self._change_lookout(self._lookout.stop)
             return
         if _gevent.has_callbacks(hub.loop):

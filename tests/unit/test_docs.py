@@ -16,7 +16,9 @@ DOCUMENTS = ["README.md", "ARCHITECTURE.md", "PARITY.md", "CONTRIBUTING.md", "SE
 )
 def test_every_file_and_test_that_is_named_is_there(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
-    names = re.findall(r"`((?:tests|crates|python|benches|examples|docs)/[\w./]*)(?:::(\w+))?`", text)
+    names = re.findall(
+        r"`((?:tests|crates|python|benches|examples|docs)/[\w./]*)(?:::(\w+))?`", text
+    )
     for path, test in names:
         assert (ROOT / path).exists(), path
         if test:
