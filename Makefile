@@ -11,7 +11,7 @@ QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust models sanitize fuzz test-python compat defects stress test-all bench lint format docs wheel build clean
+.PHONY: help demo test test-rust models sanitize fuzz test-python compat defects stress test-all bench instructions lint format docs wheel build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -79,7 +79,12 @@ test-all: ## Run all tests over every CPython from 3.10 on that is found.
 bench: build ## Time pool and executor against their peers, on one core and on two.
 	$(PY) benches/bench_threadpool.py $(if $(QUICK),--rounds 3 --least 0.03)
 
-lint: build ## Check format, lints, types and stubs.
+instructions: ## Count the instructions of the engine's hot paths, under valgrind.
+	valgrind --version || { apt-get update -q && apt-get install -y -q valgrind; }
+	cargo install -q --root target/tools gungraun-runner@$(shell sed -n 's/^gungraun = "\(.*\)"/\1/p' crates/hubpool/Cargo.toml)
+	GUNGRAUN_RUNNER="$(CURDIR)/target/tools/bin/gungraun-runner" cargo bench -q -p hubpool --bench instructions
+
+lint: build instructions ## Check format, lints, types and stubs.
 	cargo fmt --check
 	RUSTFLAGS=-Dwarnings cargo clippy -q --workspace --all-targets
 	$(PY) -m ruff format --check -q
