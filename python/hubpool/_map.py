@@ -272,8 +272,18 @@ class IMap(IMapUnordered):
 
     _ordered = True
 
-    def whole(self) -> list[Any]:
-        """Return all results; raise what the first item in order to fail raised."""
+    @classmethod
+    def whole(cls, pool: ThreadPool, func: Any, iterable: Iterable[Any]) -> list[Any]:
+        """Map, and return all results; raise what the first item in order to fail raised."""
+        mapping = cls(pool, func, (iterable,), None)
+        if type(iterable) in _INERT and len(iterable) <= _CHUNK:  # type: ignore[arg-type]
+            # There is nothing that could wait, so it needs no greenlet.
+            mapping._run()
+        else:
+            mapping.start()
+        return mapping._whole()
+
+    def _whole(self) -> list[Any]:
         whole = self._feed.take_whole()
         if whole is None:
             # The first failure ends the wait; the other items are run all the same.

@@ -463,9 +463,7 @@ class ThreadPool(GroupMappingMixin):
             result: list[Any] = super().map(func, iterable)
             return result
         self._check_batch(func)
-        feeder: Any = IMap
-        whole: list[Any] = feeder.spawn(self, func, (iterable,), None).whole()
-        return whole
+        return IMap.whole(self, func, iterable)
 
     def imap(
         self, func: Callable[..., Any], *iterables: Iterable[Any], maxsize: int | None = None
