@@ -1,6 +1,6 @@
 //! A map's items on their way through the pool.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hubpool::{Order, Rings, Taken};
@@ -149,7 +149,10 @@ impl Batch {
             since: Instant::now(),
             index: AtomicUsize::new(UNUSED),
             slot,
-            worker: tidy.then_some(worker),
+            worker,
+            tidy,
+            unwatched: AtomicU32::new(1),
+            stride: AtomicU32::new(1),
         })
     }
 
@@ -240,8 +243,17 @@ pub struct Claims {
     /// A list of one place, for the claimed item's result.
     #[pyo3(get)]
     slot: Py<PyList>,
-    worker: Option<Py<Worker>>,
+    worker: Py<Worker>,
+    /// Whether what an item leaves behind is looked for.
+    tidy: bool,
+    /// How many items are claimed until the worker looks at the clock again, and how many were
+    /// the last time. Only the worker uses them.
+    unwatched: AtomicU32,
+    stride: AtomicU32,
 }
+
+/// The most items between two looks at the clock.
+const LONGEST_STRIDE: u32 = 64;
 
 /// The worker has a ticket, and has claimed nothing with it.
 const UNUSED: usize = usize::MAX;
@@ -279,11 +291,13 @@ impl Claims {
                     .complete_and_claim(index, result, batch.share(), batch.ring(py))
             }
         };
-        Ok(claim.map(|claim| {
-            self.index.store(claim.index, Ordering::Relaxed);
-            Batch::submit(self.batch.bind(py), claim.tickets);
-            claim.item
-        }))
+        let Some(claim) = claim else {
+            return Ok(None);
+        };
+        self.index.store(claim.index, Ordering::Relaxed);
+        Batch::submit(self.batch.bind(py), claim.tickets);
+        self.give_way(py)?;
+        Ok(Some(claim.item))
     }
 
     /// Whether the worker has left the batch.
@@ -314,8 +328,24 @@ impl Claims {
 impl Claims {
     /// Whether the last item has left something behind, if that is looked for.
     fn left_traces(&self, py: Python<'_>) -> bool {
-        let worker = self.worker.as_ref();
-        worker.is_some_and(|worker| worker.get().has_traces(py))
+        self.tidy && self.worker.get().has_traces(py)
+    }
+
+    /// Lets others have the interpreter now and then. The shorter the items are, the fewer looks
+    /// at the clock does that take.
+    fn give_way(&self, py: Python<'_>) -> PyResult<()> {
+        let unwatched = self.unwatched.load(Ordering::Relaxed) - 1;
+        self.unwatched.store(unwatched, Ordering::Relaxed);
+        if unwatched == 0 {
+            let stride = if self.worker.get().give_way(py)? {
+                1
+            } else {
+                LONGEST_STRIDE.min(2 * self.stride.load(Ordering::Relaxed))
+            };
+            self.stride.store(stride, Ordering::Relaxed);
+            self.unwatched.store(stride, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Whether the worker has had its time, and others need it.

@@ -2,34 +2,17 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hubpool::{Next, Pool};
+use hubpool::{Next, Pool, Turnstile};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
+use crate::attach::{Hold, detached, stay_away};
 use crate::wake::Wake;
-
-/// How long a worker goes from job to job before it lets the interpreter go
-/// between two of them.
-const ATTACHED_TIME: Duration = Duration::from_millis(1);
-
-/// How long a worker then stays away, at least: a thread that waits for the
-/// interpreter needs some time to wake up, or the worker would have it again
-/// before. The system makes some 50 microseconds of it.
-const GAP: Duration = Duration::from_nanos(1);
-
-/// Every so many times a busy worker keeps the interpreter for longer than the
-/// interpreter's switch interval.
-///
-/// A waiting thread that wakes up too late starts to count its interval anew.
-/// Only after a whole one can it insist, and is sure to be the next. Without
-/// this, one that is always too late would wait for as long as there are jobs.
-const FAIR_TURN: u32 = 512;
 
 /// The place of the result in the tuple that is a task.
 const RESULT: usize = 3;
@@ -39,6 +22,8 @@ const RESULT: usize = 3;
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Core {
     pub pool: Pool<Py<PyAny>>,
+    /// Where its workers wait for their turn to wait for the interpreter.
+    turnstile: Turnstile,
 }
 
 #[pymethods]
@@ -47,6 +32,7 @@ impl Core {
     fn new(maxsize: usize) -> Self {
         Self {
             pool: Pool::new(maxsize),
+            turnstile: Turnstile::new(),
         }
     }
 
@@ -163,7 +149,6 @@ pub struct Worker {
     core: Py<Core>,
     place: hubpool::Worker,
     idle: Option<Duration>,
-    fair_time: Duration,
     greenlet: Py<PyAny>,
     getprofile: Py<PyAny>,
     gettrace: Py<PyAny>,
@@ -174,10 +159,7 @@ pub struct Worker {
 
 /// What the worker keeps between two calls.
 struct Desk {
-    /// When the interpreter was last detached.
-    attached_since: Instant,
-    /// How often the worker has let the interpreter go since it was last idle.
-    turns: u32,
+    hold: Hold,
     /// The job that the worker took last, until it has ended.
     taken: Option<Py<PyAny>>,
     /// The last task's message, for `wake`.
@@ -198,19 +180,16 @@ impl Worker {
         greenlet: Py<PyAny>,
     ) -> PyResult<Self> {
         let sys = py.import("sys")?;
-        let switch_interval: f64 = sys.call_method0("getswitchinterval")?.extract()?;
         Ok(Self {
             core,
             place: hubpool::Worker::new(),
             idle: Duration::try_from_secs_f64(idle_task_timeout).ok(),
-            fair_time: Duration::from_secs_f64(switch_interval * 1.2).max(ATTACHED_TIME),
             greenlet,
             getprofile: sys.getattr("getprofile")?.unbind(),
             gettrace: sys.getattr("gettrace")?.unbind(),
             registered: AtomicBool::new(true),
             desk: Mutex::new(Desk {
-                attached_since: Instant::now(),
-                turns: 0,
+                hold: Hold::new(py)?,
                 taken: None,
                 outgoing: None,
                 wake: None,
@@ -307,13 +286,7 @@ impl Worker {
         let (may_stay, outgoing, wake) = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             let wake = desk.wake.as_ref().map(|wake| wake.clone_ref(py));
-            let limit = if desk.turns % FAIR_TURN == FAIR_TURN - 1 {
-                self.fair_time
-            } else {
-                ATTACHED_TIME
-            };
-            let may_stay = desk.attached_since.elapsed() < limit;
-            (may_stay, desk.outgoing.take(), wake)
+            (!desk.hold.is_over(), desk.outgoing.take(), wake)
         };
         let wake = wake.as_ref().map(Py::get);
         let send = || {
@@ -327,10 +300,10 @@ impl Worker {
             return Ok(Some(job));
         }
         let busy = pool.queued() > 0;
-        let next = py.detach(|| {
+        let next = detached(py, &self.core.get().turnstile, || {
             send();
             if busy {
-                thread::sleep(GAP);
+                stay_away();
             }
             pool.next_when(&self.place, self.idle, || wake.is_none_or(Wake::looking))
         });
@@ -342,10 +315,21 @@ impl Worker {
             }
         };
         let mut desk = self.desk.lock().map_err(poisoned)?;
-        desk.attached_since = Instant::now();
-        desk.turns = if busy { desk.turns.wrapping_add(1) } else { 0 };
+        desk.hold.renew(busy);
         desk.taken = job.as_ref().map(|job| job.clone_ref(py));
         Ok(job)
+    }
+}
+
+impl Worker {
+    /// Lets others have the interpreter if the worker has had it for long. Returns whether it has.
+    pub fn give_way(&self, py: Python<'_>) -> PyResult<bool> {
+        let over = self.desk.lock().map_err(poisoned)?.hold.is_over();
+        if over {
+            detached(py, &self.core.get().turnstile, stay_away);
+            self.desk.lock().map_err(poisoned)?.hold.renew(true);
+        }
+        Ok(over)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every wait for another thread happens with the interpreter detached, and
 //! no user code is called from here: the worker loop is Python bytecode.
 
+mod attach;
 mod batch;
 mod core;
 mod wake;

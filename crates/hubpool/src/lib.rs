@@ -12,6 +12,7 @@
 //! | how an idle worker searches, parks and is woken | [`sleep`] |
 //! | how many results share one wake-up of the hub | [`Outbox`] |
 //! | the items of one map, claimed one after another | [`Batch`] |
+//! | how workers share the way to a lock that jobs need | [`Turnstile`] |
 //!
 //! # Example
 //!
@@ -46,8 +47,10 @@ mod outbox;
 mod pool;
 pub mod sleep;
 mod sync;
+mod turnstile;
 
 pub use batch::{Batch, Claim, Order, Rings, Taken};
 pub use outbox::Outbox;
 pub use pool::{Closed, Next, Pool};
 pub use sleep::Worker;
+pub use turnstile::{Pass, Turnstile};

@@ -64,6 +64,33 @@ pub(crate) mod thread {
     }
 }
 
+/// The condition variable of that lock.
+#[derive(Debug)]
+pub(crate) struct Condvar(kind::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(kind::Condvar::new())
+    }
+
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        #[cfg(tsan)]
+        {
+            let mut guard = guard;
+            self.0.wait(&mut guard);
+            guard
+        }
+        #[cfg(not(tsan))]
+        self.0
+            .wait(guard)
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+}
+
 /// For how many microseconds to watch for something. Without a clock, one look must do.
 pub(crate) const fn watch_time(micros: u64) -> Duration {
     Duration::from_micros(if cfg!(loom) { 0 } else { micros })

@@ -258,6 +258,18 @@ MISTAKES = {
         messages
 """,
     ),
+    "two that wait at a turnstile are let in": Mistake(
+        "turnstile",
+        "turnstile.rs",
+        "while *taken {",
+        "if *taken {",
+    ),
+    "who leaves a turnstile tells nobody": Mistake(
+        "turnstile",
+        "turnstile.rs",
+        "        self.0.free.notify_one();\n",
+        "",
+    ),
     "a reader says that it waits after its look": Mistake(
         "batch",
         "batch.rs",
@@ -284,7 +296,7 @@ def cargo_test(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=COPY,
         env={
             **os.environ,
-            "RUSTFLAGS": "--cfg loom -D warnings",
+            "RUSTFLAGS": "--cfg loom",
             "CARGO_PROFILE_DEV_OPT_LEVEL": "1",
             # Outside of the copy, so that what does not change is built once.
             "CARGO_TARGET_DIR": str(ROOT / "target" / "loom"),

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use hubpool::{Batch, Next, Order, Outbox, Pool, Taken, Worker};
+use hubpool::{Batch, Next, Order, Outbox, Pool, Taken, Turnstile, Worker};
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
@@ -319,6 +319,30 @@ fn look_out() {
         }
         worker.join().unwrap();
         assert_eq!(messages, [1, 2]);
+    });
+}
+
+/// Bad: two threads pass at once, or one waits for ever at a turnstile that is free.
+#[test]
+fn turnstile() {
+    check(3, || {
+        let turnstile = Arc::new(Turnstile::new());
+        let inside = Arc::new(AtomicUsize::new(0));
+        let pass = |turnstile: &Turnstile, inside: &AtomicUsize| {
+            let pass = turnstile.enter();
+            assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
+            thread::yield_now();
+            inside.fetch_sub(1, Ordering::Relaxed);
+            drop(pass);
+        };
+        let others = [(); 2].map(|()| {
+            let (turnstile, inside) = (Arc::clone(&turnstile), Arc::clone(&inside));
+            thread::spawn(move || pass(&turnstile, &inside))
+        });
+        pass(&turnstile, &inside);
+        for other in others {
+            other.join().unwrap();
+        }
     });
 }
 

@@ -1,0 +1,70 @@
+//! A place that one thread at a time passes, on its way to a lock that is not the pool's.
+//!
+//! Jobs may need such a lock, as Python's need the interpreter's. If all workers waited for it,
+//! the hub would wait behind each of them. So they wait here, and only one of them waits there.
+
+use crate::sync::{Condvar, Mutex};
+
+/// Where workers wait for their turn to wait for a lock.
+///
+/// ```
+/// use hubpool::Turnstile;
+/// use std::sync::Mutex;
+///
+/// let (turnstile, lock) = (Turnstile::new(), Mutex::new(0));
+/// std::thread::scope(|scope| {
+///     for _ in 0..4 {
+///         scope.spawn(|| {
+///             let pass = turnstile.enter(); // At most one thread goes on from here,
+///             let mut count = lock.lock().unwrap();
+///             drop(pass); // until it has what it has come for.
+///             *count += 1;
+///         });
+///     }
+/// });
+/// assert_eq!(lock.into_inner().unwrap(), 4);
+/// ```
+#[derive(Debug)]
+pub struct Turnstile {
+    taken: Mutex<bool>,
+    free: Condvar,
+}
+
+/// The right to wait for the lock. Drop it when the lock has been had.
+#[derive(Debug)]
+#[must_use = "dropping it lets the next one in"]
+pub struct Pass<'a>(&'a Turnstile);
+
+impl Turnstile {
+    /// Makes one that nobody has entered.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            taken: Mutex::new(false),
+            free: Condvar::new(),
+        }
+    }
+
+    /// Blocks until it is the caller's turn.
+    pub fn enter(&self) -> Pass<'_> {
+        let mut taken = self.taken.lock();
+        while *taken {
+            taken = self.free.wait(taken);
+        }
+        *taken = true;
+        Pass(self)
+    }
+}
+
+impl Default for Turnstile {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        *self.0.taken.lock() = false;
+        self.0.free.notify_one();
+    }
+}
