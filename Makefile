@@ -11,7 +11,7 @@ QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust models sanitize fuzz test-python compat defects stress test-all bench instructions lint format docs wheel build clean
+.PHONY: help demo test test-rust models sanitize fuzz test-python compat situations stress test-all bench instructions lint format docs wheel build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -63,8 +63,8 @@ compat: build ## Run gevent's own tests, and CPython's of its executor, on hubpo
 	$(PY) tests/compat/run.py $(if $(QUICK),--quick) $(if $(FULL),--full)
 	$(PY) tests/compat/run_stdlib.py
 
-defects: build ## Show what goes wrong on gevent's pool and not on hubpool's, in docs/defects.md.
-	$(PY) tests/defects/table.py docs/defects.md
+situations: build ## Try hard situations on gevent's pool and on hubpool's; write docs/situations.md.
+	$(PY) tests/situations/table.py docs/situations.md
 
 stress: build ## Load all at random for SECONDS (60), and count what is lost, run twice or leaked.
 	$(PY) tests/stress/stress.py --seconds $(or $(SECONDS),60)

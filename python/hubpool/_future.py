@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import os
 import threading
 from concurrent.futures import BrokenExecutor, CancelledError, InvalidStateError
 from concurrent.futures._base import (
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gevent.hub import Waiter, get_hub, sleep
 from gevent.timeout import Timeout
 
-from hubpool import _gevent
+from hubpool import _fork, _gevent
 from hubpool._hub import may_wait_here
 from hubpool._link import HubLink, Link, Notice
 
@@ -417,5 +416,4 @@ def _after_fork_in_child() -> None:
     _forks += 1
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+_fork.in_child(_after_fork_in_child)

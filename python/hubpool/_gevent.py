@@ -30,7 +30,6 @@ __all__ = [
     "new_lock",
     "new_rlock",
     "resize_semaphore",
-    "run_on_hub",
     "start_new_thread",
 ]
 
@@ -64,13 +63,6 @@ def resize_semaphore(semaphore: Semaphore, more: int) -> None:
     semaphore.counter += more
     notify: Any = semaphore
     notify._start_notify()
-
-
-def run_on_hub(hub: Any, callback: Callable[[], object]) -> None:
-    """Run a callback on the hub's thread, from any thread; on a dead hub, do nothing."""
-    loop = hub.loop
-    if loop is not None:
-        loop.run_callback_threadsafe(callback)
 
 
 def count_watcher(watcher: Any, counted: bool) -> None:

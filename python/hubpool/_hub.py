@@ -8,6 +8,7 @@ import sys
 import time
 import weakref
 from collections import deque
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from gevent.event import AsyncResult, Event
@@ -15,7 +16,7 @@ from gevent.hub import get_hub
 from gevent.hub import sleep as gevent_sleep
 from greenlet import getcurrent
 
-from hubpool import _gevent
+from hubpool import _fork, _gevent
 from hubpool._native import Wake
 from hubpool._report import Unretrieved, WatchedResult
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _READ = 1
 #: The shortest time, in seconds, that the libuv loop can wait for.
 _TICK = 0.001
+#: The most frames of a traceback that is too deep to be copied.
+_DEEPEST = 100
 _WAKE_ATTRIBUTE = "_hubpool_wake"
 
 
@@ -65,8 +68,10 @@ class HubWake:
         self.abandoned = False
         #: One entry each; its operations are whole, whatever signal comes.
         self._holds: list[None] = []
-        #: Whether the loop counts the watcher, and whether one is just being changed.
-        self._counted = self._changing = False
+        #: Whether the loop counts the watcher; nobody knows while that is being changed.
+        self._counted: bool | None = False
+        #: Whether watchers are just being made, started or stopped.
+        self._changing = False
         #: Taken from the native list and not delivered.
         self._messages: deque[Any] = deque()
 
@@ -77,33 +82,43 @@ class HubWake:
     def hold(self) -> None:
         """Watch for messages. Hub's thread only."""
         self._holds.append(None)
-        self._adjust()
-        self.look_out()
+        try:
+            if not self._counted:
+                self._adjust()
+            self.look_out()
+        except BaseException:
+            self._holds.pop()
+            raise
 
     def release(self) -> None:
         """Take back one :meth:`hold`. Hub's thread only."""
         self._holds.pop()
-        self._adjust()
+        if not self._holds:
+            self._adjust()
 
     def _adjust(self) -> None:
-        # A signal handler may come between any two instructions, and hold or
-        # release. While a watcher is being changed it only counts.
-        while bool(self._holds) is not self._counted and not (self._changing or self.abandoned):
-            self._changing = True
-            try:
-                hub = self._hub()
-                if hub is None or hub.loop is None:
-                    self._leave_loop()
-                    return
-                if self._watcher is None:
-                    self._enter_loop(hub.loop)
-                # To stop a watcher and start it anew costs more on libuv than a whole task.
-                self._counted = not self._counted
-                _gevent.count_watcher(self._watcher, self._counted)
-            finally:
-                self._changing = False
+        # A signal handler may come between any two instructions, hold or release, and
+        # even wait. It finds that nobody knows, and does all that it needs itself.
+        while bool(self._holds) is not self._counted and not self.abandoned:
+            hub = self._hub()
+            if hub is None or hub.loop is None:
+                self._leave_loop()
+                return
+            if self._watcher is None:
+                if self._changing:
+                    return  # Who is about to enter the loop goes on from there.
+                self.enter_loop()
+            # To stop a watcher and start it anew costs more on libuv than a whole task.
+            counted = bool(self._holds)
+            self._counted = None
+            _gevent.count_watcher(self._watcher, counted)
+            self._counted = counted
 
-    def _enter_loop(self, loop: Any) -> None:
+    def enter_loop(self) -> None:
+        """Have the loop watch for messages, but not count the watcher. Hub's thread only."""
+        self._change_watchers(self._make_watchers, self._hub().loop)
+
+    def _make_watchers(self, loop: Any) -> None:
         # The loop keeps its watchers, which must not keep this.
         this = weakref.ref(self)
 
@@ -112,9 +127,11 @@ class HubWake:
             if wake is not None:
                 wake.drain()
 
-        self._lookout = loop.idle(ref=False, priority=loop.MINPRI)
-        self._watcher = loop.io(self.fileno, _READ)
-        self._watcher.start(drain)
+        lookout = loop.idle(ref=False, priority=loop.MINPRI)
+        watcher = loop.io(self.fileno, _READ)
+        watcher.start(drain)
+        _gevent.count_watcher(watcher, False)
+        self._watcher, self._lookout = watcher, lookout
 
     def sweep(self) -> None:
         """Deliver what came too late for any watcher: it would stay, and keep its pool alive.
@@ -127,10 +144,23 @@ class HubWake:
     def release_anywhere(self) -> None:
         """Take back one :meth:`hold`, from any thread."""
         hub = self._hub()
-        if hub is None or hub.loop is None or _gevent.get_hub_if_exists() is hub:
+        if hub is None or hub.loop is None or self.is_here():
             self.release()
         else:
-            _gevent.run_on_hub(hub, self.release)
+            self.call(self.release)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function on the hub's thread; on a dead hub, do nothing. Any thread.
+
+        gevent's own way to do that from another thread may stop libuv's loop for ever.
+        """
+        hub = self._hub()
+        if hub is None or hub.loop is None or self.abandoned:
+            return
+        if self.is_here():
+            hub.loop.run_callback(function)
+        else:
+            self.native.post((_Call(function), None, None, None))
 
     def is_here(self) -> bool:
         """Whether this is the calling thread's hub."""
@@ -179,16 +209,15 @@ class HubWake:
             and not self._lookout.active
             and self.native.look_out_pays()
         ):
-            self._change_lookout(self._lookout.start, self._when_idle())
+            self._change_watchers(self._lookout.start, self._when_idle())
 
-    def _change_lookout(self, change: Callable[..., object], *args: Any) -> None:
-        # As in _adjust(), to which a signal handler may have left something.
+    def _change_watchers(self, change: Callable[..., object], *args: Any) -> None:
+        # A signal handler that comes meanwhile leaves them alone.
         self._changing = True
         try:
             change(*args)
         finally:
             self._changing = False
-        self._adjust()
 
     def _when_idle(self) -> Callable[[], None]:
         this = weakref.ref(self)
@@ -205,41 +234,43 @@ class HubWake:
         if not self._holds or hub is None or hub.loop is None or self.abandoned:
             if self._lookout is not None:
                 # Nobody has anything to wait for, or the hub was destroyed, and its loop was not.
-                self._change_lookout(self._lookout.stop)
+                self._change_watchers(self._lookout.stop)
             return
         if _gevent.has_callbacks(hub.loop):
             return  # Somebody is about to run; the hub will not sleep.
-        messages = self.native.look_out()
-        if messages:
-            self._deliver(messages)
+        if self.native.look_out(self._messages):
+            self._deliver()
         else:
-            self._change_lookout(self._lookout.stop)
+            self._change_watchers(self._lookout.stop)
 
     def drain(self) -> None:
         """Deliver what has been posted by now. Hub's thread only."""
         if not self.abandoned:
-            self._deliver(self.native.drain())
+            self.native.drain(self._messages)
+            self._deliver()
 
-    def _deliver(self, messages: list[Any]) -> None:
+    def _deliver(self) -> None:
         # Every message is delivered, whatever the ones before it raise. An
         # error of the system's kind switches to the main greenlet in between;
         # the rest is delivered when the hub runs again.
         todo = self._messages
-        todo.extend(messages)
-        del messages
         try:
             while todo:
-                target, result, value, error = todo.popleft()
+                try:
+                    target, result, value, error = todo.popleft()
+                except IndexError:
+                    break  # A signal handler has let the hub run.
                 try:
                     target.deliver(result, value, error)
                 except BaseException:  # noqa: BLE001 - the hub decides what to do with it
-                    self._report(target, *sys.exc_info())
+                    self.report(target, *sys.exc_info())
         finally:
             if todo:
                 # A signal handler has raised between two of them.
                 self.native.post(_NOTHING)
 
-    def _report(self, context: Any, *exc_info: Any) -> None:
+    def report(self, context: Any, *exc_info: Any) -> None:
+        """Have the hub handle an error. Hub's thread only."""
         hub = self._hub()
         if hub is not None:
             hub.handle_error(context, *exc_info)
@@ -250,6 +281,18 @@ def _close(*watchers: Any) -> None:
         if watcher is not None:
             watcher.stop()
             watcher.close()
+
+
+class _Call:
+    """The target of a message that is a function to call."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+
+    def deliver(self, _result: None, _value: None, _error: None) -> None:
+        self._function()
 
 
 class _Nothing:
@@ -276,6 +319,8 @@ def hub_wake(hub: Any) -> HubWake:
         key = id(wake)
         _wakes[key] = weakref.ref(wake, lambda _: _wakes.pop(key, None))
         hub.__dict__[_WAKE_ATTRIBUTE] = wake
+        if wake.is_here():
+            wake.enter_loop()
     return wake
 
 
@@ -343,16 +388,17 @@ class Account:
     def begin(self) -> None:
         """Count a task, or a map that has come to work."""
         self._begun.append(None)
-        if len(self._begun) == 1:
+        try:
             self.wake.hold()
-        else:
-            self.wake.look_out()
+        except BaseException:
+            self._begun.pop()
+            raise
 
     def end(self) -> None:
         """Take that back; tell who waits for the pool to be empty."""
         self._begun.pop()
+        self.wake.release()
         if not self._begun:
-            self.wake.release()
             self.notify()
 
     def deliver(self, result: AsyncResult[Any] | None, value: Any, error: Any) -> None:
@@ -370,12 +416,11 @@ class Account:
             else:
                 try:
                     if isinstance(result, WatchedResult):
-                        result.unretrieved = Unretrieved(self.hub, error)
+                        result.unretrieved = Unretrieved(self.wake, error)
                     elif self.report_errors == "always":
                         self._handle_error(error)
                 finally:
-                    exc_info = error[1]
-                    result.set_exception(exc_info[1], exc_info)
+                    _set_exception(result, error[1])
         finally:
             self.end()
 
@@ -436,6 +481,27 @@ class Account:
             self.wake.sweep()
 
 
+def _set_exception(result: AsyncResult[Any], exc_info: Any) -> None:
+    kind, error, traceback = exc_info
+    try:
+        result.set_exception(error, exc_info)
+    except RecursionError:
+        # gevent copies the traceback frame by frame, the one within the other.
+        result.set_exception(error, (kind, error, _outermost(traceback)))
+
+
+def _outermost(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the traceback without what is deeper than anybody reads."""
+    frames: list[tuple[FrameType, int, int]] = []
+    while traceback is not None and len(frames) < _DEEPEST:
+        frames.append((traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    clipped: TracebackType | None = None
+    for frame in reversed(frames):
+        clipped = TracebackType(clipped, *frame)
+    return clipped
+
+
 def may_wait_here() -> bool:
     """Whether the caller can wait: only a hub's own greenlet cannot."""
     hub = _gevent.get_hub_if_exists()
@@ -447,5 +513,4 @@ def may_wait(hub: Any) -> bool:
     return hub.loop is not None and getcurrent() is not hub
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=abandon_wakes)
+_fork.in_child(abandon_wakes)

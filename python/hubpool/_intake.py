@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.greenlet import Greenlet
 
-from hubpool import _gevent
-
 if TYPE_CHECKING:
     from hubpool._future import Future
     from hubpool._hub import Account
@@ -35,7 +33,11 @@ class Intake:
         """Add a future with its work. Any thread."""
         pool = self._pool()
         self.waiting.append(future)
-        _gevent.run_on_hub(self._account.hub, lambda: self._admit(pool))
+        try:
+            self._account.wake.call(lambda: self._admit(pool))
+        except BaseException:
+            self.waiting.remove(future)
+            raise
 
     def cancel(self) -> None:
         """Cancel all. Hub's thread only."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import operator
-import os
 from typing import TYPE_CHECKING
 
-from hubpool import _gevent
+from hubpool import _fork, _gevent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,5 +135,4 @@ def set_thread_limit(limit: int | None) -> None:
     thread_limit.set(limit)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=thread_limit.forget)
+_fork.in_child(thread_limit.forget)

@@ -1,7 +1,9 @@
 """Maps: the hub's side of a batch.
 
 A greenlet feeds the items to a native batch and lets workers claim them; the
-reader takes the results. Both are told by messages, never by polling.
+reader, an iterator, takes the results. Both are told by messages, never by polling.
+The greenlet does not refer to the reader, so that a reader that is dropped is gone at
+once, and can end the greenlet.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import gevent
 from gevent.event import Event
 from gevent.greenlet import Greenlet
 from greenlet import GreenletExit
@@ -29,38 +32,55 @@ _INERT = frozenset({list, tuple, range, str, bytes, bytearray})
 _CHUNK = 2048
 _HIGH_WATER = 4 * _CHUNK
 _WIDEST_WINDOW = 1024
+#: Seconds for which a feed keeps other greenlets waiting.
+_TURN = 0.001
 
 
-class _Feed:
-    """A batch, and what its messages bring about on the hub."""
-
-    __slots__ = (
-        "__weakref__",
-        "_account",
-        "_pool",
-        "_room",
-        "_there",
-        "_working",
-        "batch",
-        "dropped",
-    )
+class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
+    """A batch, the greenlet that feeds it, and what its messages bring about on the hub."""
 
     def __init__(
-        self, pool: ThreadPool, func: Any, zipped: bool, ordered: bool, limit: int | None
+        self,
+        pool: ThreadPool,
+        func: Any,
+        iterables: tuple[Iterable[Any], ...],
+        ordered: bool,
+        limit: int | None,
     ) -> None:
+        Greenlet.__init__(self)
         self._pool = pool
         self._account = pool._account
+        self.wake = pool._account.wake
         self._room = Event()
         self._there = Event()
-        self._working = False
-        #: What ends the map before its time.
-        self.dropped: BaseException | None = None
-        post = _Post(self)
+        #: One entry for each time that the batch has come to work; the account has as many.
+        self._engaged: list[None] = []
+        self._source: Any = _source(iterables)
+        self._given_up = False
+        #: What the source raised, or ended the map before its time.
+        self.ending: BaseException | None = None
+        self._post = _Post(None)
         self.batch = Batch(
-            pool._core, self._account.wake.native, (post, None, None, None), func, zipped,
-            ordered, limit, pool._new_context(),
+            pool._core, self.wake.native, (self._post, None, None, None), func,
+            len(iterables) != 1, ordered, limit, pool._new_context(),
         )  # fmt: skip
-        post.feed = None
+
+    def _run(self) -> None:
+        try:
+            self.feed(*self._source)
+        except BaseException as error:
+            self.ending = self.ending or error
+            if isinstance(error, GreenletExit):
+                self.give_up()
+            raise
+        finally:
+            self.exhaust()
+
+    def exhaust(self) -> None:
+        """Say that no items will follow."""
+        self._source = None
+        if self.batch.exhaust():
+            self._there.set()
 
     def share(self) -> None:
         """Let workers join that the batch could use."""
@@ -70,54 +90,68 @@ class _Feed:
     def _attend(self) -> None:
         # Called after whatever can set the batch to work. The workers may have
         # come and gone already; their messages wait until the hub drains them.
-        if self.batch.stirred() and not self._working:
-            self._working = True
-            self.batch_post().feed = self
-            self._pool._maps.add(self)
-            self._account.begin()
+        if self.batch.stirred():
+            self._begin()
         try:
             self._pool.adjust()
         except BaseException:
             # No thread, and none can be started.
-            self.withdraw()
+            self.give_up()
             self.batch.recall()
             raise
 
-    def batch_post(self) -> _Post:
-        """Return the target of the batch's messages."""
-        post: _Post = self.batch.message[0]
-        return post
+    def _begin(self) -> None:
+        self._account.begin()
+        self._engaged.append(None)
+        self._pool._maps.add(self)
+        self._post.feed = self
+        if self.batch.at_rest():
+            # The hub may have been told before the post knew of this object.
+            self.wake.native.post(self.batch.message)
 
     def told(self) -> None:
         """Look after everything that a message can mean."""
         self._room.set()
         self._there.set()
-        if self._working and self.batch.at_rest():
-            self._working = False
-            # The batch refers to the post; the post lets go of this object.
-            self.batch_post().feed = None
-            self._pool._maps.discard(self)
+        # A signal handler that comes between any two instructions may let the hub run,
+        # and this map go on: what was found before has to be looked at again.
+        while self._engaged and self.batch.at_rest():
+            try:
+                self._engaged.pop()
+            except IndexError:
+                return
             # Errors that have been reported since come before the end.
-            self._account.wake.drain()
+            self.wake.drain()
             self._account.end()
+            if not self._engaged:
+                # The batch refers to the post; the post lets go of this object.
+                self._post.feed = None
+                self._pool._maps.discard(self)
+                if self._engaged:
+                    self._post.feed = self
+                    self._pool._maps.add(self)
+                    self._room.set()
+                    self._there.set()
 
     def feed(self, source: Iterator[Any], inert: bool) -> None:
         """Advance the source to its end, a bounded way ahead of the workers."""
         batch = self.batch
+        turn = time.monotonic() + _TURN
         if inert:
             while chunk := list(islice(source, batch.room(_CHUNK))):
                 pending = batch.feed_all(chunk)
                 self._attend()
                 if pending > _HIGH_WATER or not batch.room(1):
                     self._await_room(_CHUNK)
-                if self.dropped is not None:
+                turn = self._take_turns(turn)
+                if self._given_up:
                     return
             return
         window = self._pool._maxsize + 1
         for item in source:
             if not batch.room(1):
                 self._await_room(window)
-            if self.dropped is not None:
+            if self._given_up:
                 return
             pending = batch.feed(item)
             self._attend()
@@ -127,29 +161,38 @@ class _Feed:
                 # Items that go fast are worth reading further ahead.
                 if time.monotonic() - start < 0.001:
                     window = min(2 * window, max(window, _WIDEST_WINDOW))
+            turn = self._take_turns(turn)
+
+    def _take_turns(self, turn: float) -> float:
+        """Let other greenlets run if it is their turn; return when it is so again.
+
+        Workers that are as fast as the source never make its feed wait.
+        """
+        now = time.monotonic()
+        if now < turn:
+            return turn
+        if self:  # It is this greenlet that runs.
+            gevent.sleep(0)
+        return now + _TURN
 
     def _await_room(self, low: int) -> None:
         self._room.clear()
-        while self.dropped is None and self.batch.await_room(low):
+        while not self._given_up and self.batch.await_room(low):
             self._room.wait()
             self._room.clear()
 
-    def exhaust(self) -> None:
-        """Say that all items have been fed."""
-        if self.batch.exhaust():
-            self._there.set()
-
-    def withdraw(self) -> None:
-        """Take back the items that no worker has begun; none will follow."""
+    def give_up(self, error: BaseException | None = None) -> None:
+        """Take back what no worker has begun. None will follow; then the reader gets the error."""
+        self.ending = self.ending or error
+        self._given_up = True
+        self._room.set()
         if self.batch.cancel():
             self._there.set()
 
     def drop(self, error: BaseException) -> None:
-        """Take back what no worker has begun; the reader gets the error at the end."""
-        self.dropped = error
-        self.withdraw()
+        """Give up, and take back also the tickets that no worker has taken."""
+        self.give_up(error)
         self.batch.recall()
-        self._room.set()
         self._there.set()
 
     def take(self, everything: bool) -> list[Any] | None:
@@ -174,6 +217,16 @@ class _Feed:
                 return results
             self._there.wait()
 
+    def take_to_failure(self) -> tuple[list[Any], Failure | None]:
+        """Wait for results until one of them is a failure."""
+        whole: list[Any] = []
+        while (results := self.take(everything=True)) != []:
+            for result in results or ():
+                if type(result) is Failure:
+                    return whole, result
+                whole.append(result)
+        return whole, None
+
 
 class _Post:
     """The target of a batch's messages, which knows the feed while it works."""
@@ -197,41 +250,49 @@ def _source(iterables: tuple[Iterable[Any], ...]) -> tuple[Iterator[Any], bool]:
     return zip(*iterables, strict=False), inert
 
 
-class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run time
-    """An iterator over a map's results as they come, and the greenlet that feeds it."""
+class IMapUnordered:
+    """An iterator over a map's results as they come."""
+
+    __slots__ = ("__weakref__", "_begun", "_everything", "_feed", "_ready")
 
     _ordered = False
-    #: Whether anybody has read.
-    _begun = False
 
     def __init__(
         self, pool: ThreadPool, func: Any, iterables: tuple[Iterable[Any], ...], limit: int | None
     ) -> None:
-        Greenlet.__init__(self)
-        # It comes first: it is there even if the iterables are refused.
-        self._feed = _Feed(pool, func, len(iterables) != 1, self._ordered, limit or None)
-        self._source: Any = _source(iterables)
+        #: Whether anybody has read.
+        self._begun = False
         self._everything = not limit
-        self._error: BaseException | None = None
         self._ready: deque[Any] = deque()
+        self._feed = _Feed(pool, func, iterables, self._ordered, limit or None)
+
+    @classmethod
+    def spawn(cls, *arguments: Any) -> IMapUnordered:
+        """Return the iterator; a new greenlet feeds it."""
+        mapping = cls(*arguments)
+        mapping._feed.start()
+        return mapping
 
     def __del__(self) -> None:
         # Who has begun to read and drops it wants no more of it. Who never
-        # reads wants the function called.
+        # reads wants the function called. The iterables may have been refused.
         if self._begun:
-            self._feed.withdraw()
+            feed = self._feed
+            if feed.wake.is_here():
+                feed.give_up()
+            else:
+                feed.wake.call(feed.give_up)
 
-    def _run(self) -> None:
-        try:
-            self._feed.feed(*self._source)
-        except BaseException as error:
-            self._error = error
-            if isinstance(error, GreenletExit):
-                self._feed.withdraw()
-            raise
-        finally:
-            self._source = None
-            self._feed.exhaust()
+    def kill(
+        self,
+        exception: type[BaseException] | BaseException = GreenletExit,
+        block: bool = True,
+        timeout: float | None = None,
+    ) -> None:
+        """End the map: nothing is read or begun any more. As :meth:`gevent.Greenlet.kill`."""
+        self._feed.kill(exception, block, timeout)
+        # It may not have begun, or have read all already.
+        self._feed.give_up()
 
     def __iter__(self) -> IMapUnordered:
         return self
@@ -261,8 +322,7 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
 
     def _end(self) -> None:
         """Raise what the iterable raised, or ended the map before its time, once."""
-        error = self._error or self._feed.dropped
-        self._error = self._feed.dropped = None
+        error, self._feed.ending = self._feed.ending, None
         if error is not None:
             raise error
 
@@ -270,28 +330,30 @@ class IMapUnordered(Greenlet):  # type: ignore[type-arg] # no generic at run tim
 class IMap(IMapUnordered):
     """As `IMapUnordered`, with the results in the order of the items."""
 
+    __slots__ = ()
+
     _ordered = True
 
     @classmethod
     def whole(cls, pool: ThreadPool, func: Any, iterable: Iterable[Any]) -> list[Any]:
         """Map, and return all results; raise what the first item in order to fail raised."""
         mapping = cls(pool, func, (iterable,), None)
-        if type(iterable) in _INERT and len(iterable) <= _CHUNK:  # type: ignore[arg-type]
+        feed = mapping._feed
+        if type(iterable) in _INERT and not iterable[_CHUNK : _CHUNK + 1]:  # type: ignore[index]
             # There is nothing that could wait, so it needs no greenlet.
-            mapping._run()
+            feed._run()
         else:
-            mapping.start()
-        return mapping._whole()
-
-    def _whole(self) -> list[Any]:
-        whole = self._feed.take_whole()
-        if whole is None:
-            # The first failure ends the wait; the other items are run all the same.
-            whole = []
-            while (results := self._feed.take(everything=True)) != []:
-                for result in results or ():
-                    if type(result) is Failure:
-                        result.reraise()
-                whole += results or ()
-        self._end()
+            feed.start()
+        try:
+            whole = feed.take_whole()
+            failure = None
+            if whole is None:
+                # The first failure ends the wait; the other items are run all the same.
+                whole, failure = feed.take_to_failure()
+        except BaseException:
+            feed.give_up()
+            raise
+        if failure is not None:
+            failure.reraise()
+        mapping._end()
         return whole

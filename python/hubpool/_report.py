@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gevent.event import AsyncResult
 
-from hubpool import _gevent
+if TYPE_CHECKING:
+    from hubpool._hub import HubWake
 
 #: When the error of a task is passed to ``hub.handle_error``: as it happens, as
 #: gevent does; when its result is dropped and nobody has retrieved the error; never.
@@ -24,20 +25,20 @@ def check_report_errors(report_errors: Any) -> None:
 class Unretrieved:
     """An error that is reported on the hub when this object is dropped in any thread."""
 
-    __slots__ = ("_error", "_hub")
+    __slots__ = ("_error", "_wake")
 
-    def __init__(self, hub: Any, error: Any) -> None:
-        self._hub = hub
+    def __init__(self, wake: HubWake, error: Any) -> None:
+        self._wake = wake
         self._error = error
 
     def retrieve(self) -> None:
         """Say that somebody has seen the error: it will not be reported."""
-        self._hub = self._error = None
+        self._error = None
 
     def __del__(self) -> None:
         if self._error is not None:
             context, exc_info = self._error
-            _gevent.run_on_hub(self._hub, partial(self._hub.handle_error, context, *exc_info))
+            self._wake.call(partial(self._wake.report, context, *exc_info))
 
 
 class WatchedResult(AsyncResult):  # type: ignore[type-arg] # no generic at run time

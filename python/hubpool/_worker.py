@@ -394,13 +394,13 @@ class _WorkerGreenlet(_Worker):
         if account.report_errors == "always":
             account.wake.native.post((account, None, None, error))
         elif account.report_errors == "unretrieved":
-            unretrieved = Unretrieved(account.hub, error)
+            unretrieved = Unretrieved(account.wake, error)
         return Failure(exc_info, unretrieved)
 
     def _ask_for_replacement(self) -> None:
         pool = self._pool()
         if pool is not None and pool._core.queued:
-            _gevent.run_on_hub(pool.hub, pool.adjust)
+            pool._account.wake.call(pool.adjust)
 
     def cleanup(self, hub_of_worker: Any) -> None:
         """Leave the pool; then destroy the hub that a task made in this thread.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import math
-import os
 import threading
 import time
 import weakref
@@ -14,7 +13,7 @@ from concurrent.futures.thread import BrokenThreadPool
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hubpool import _exit
+from hubpool import _exit, _fork
 from hubpool._executor_worker import ExecutorWorker
 from hubpool._future import Future
 from hubpool._hub import may_wait_here
@@ -91,6 +90,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             and none can be started.
         :raises concurrent.futures.thread.BrokenThreadPool: if an initializer failed.
         """
+        if _fork.under_way:
+            _fork.settle()
         if self._broken or self._shutdown or _exit.begun:
             raise self._refusal()
         future: Future[_T] = Future((fn, args, kwargs))
@@ -279,5 +280,4 @@ def _after_fork_in_child() -> None:
 # This is what the standard library's own executor registers with.
 threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+_fork.in_child(_after_fork_in_child)

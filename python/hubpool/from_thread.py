@@ -14,12 +14,16 @@ from greenlet import GreenletExit
 
 from hubpool import _gevent
 from hubpool._future import Future
+from hubpool._hub import hub_wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
 _T = TypeVar("_T")
+
+#: Seconds between two looks at whether the hub is still there.
+_LOOK_EVERY = 1.0
 
 #: The hub whose pool the thread belongs to.
 _of_thread: Any = _gevent.new_local()
@@ -32,7 +36,7 @@ def run(func: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:
     there in a new greenlet, in a copy of the caller's context, and may wait as any
     greenlet may; the task waits for it, and raises what it raises.
 
-    :raises RuntimeError: in any other thread, or if the hub has been destroyed.
+    :raises RuntimeError: in any other thread, or if the hub has been, or is meanwhile, destroyed.
 
     >>> import gevent, hubpool
     >>> from hubpool import from_thread
@@ -47,8 +51,13 @@ def run(func: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:
     if hub.loop is None:
         raise RuntimeError("from_thread.run(): the hub has been destroyed")
     future: Future[_T] = Future((func, args, kwargs))
-    _gevent.run_on_hub(hub, partial(_start, copy_context(), future))
+    hub_wake(hub).call(partial(_start, copy_context(), future))
     try:
+        # Nobody tells it that the hub has been destroyed.
+        while not future.done():
+            if hub.loop is None:
+                raise RuntimeError("from_thread.run(): the hub has been destroyed")
+            future.wait(_LOOK_EVERY)
         return future.result()
     finally:
         # The exception's traceback refers to this frame.

@@ -6,6 +6,7 @@ import math
 import operator
 import os
 import sys
+import time
 import weakref
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,7 @@ from gevent.hub import get_hub
 from gevent.lock import Semaphore
 from gevent.pool import GroupMappingMixin
 
-from hubpool import _exit, _gevent
+from hubpool import _exit, _fork, _gevent
 from hubpool._future import Future
 from hubpool._hub import Account, close_inherited, may_wait
 from hubpool._intake import Intake
@@ -179,7 +180,8 @@ class ThreadPool(GroupMappingMixin):
         )
 
     def __len__(self) -> int:
-        return self._core.unfinished
+        lookups = 0 if self._lookups is None else len(self._lookups)
+        return self._core.unfinished + lookups
 
     @property
     def maxsize(self) -> int:
@@ -202,6 +204,8 @@ class ThreadPool(GroupMappingMixin):
         for running in tuple(self._maps):
             running.share()
         self.adjust()
+        if self._lookups is not None:
+            self._lookups.maxsize = max(maxsize, 1)
 
     @property
     def size(self) -> int:
@@ -228,11 +232,11 @@ class ThreadPool(GroupMappingMixin):
         while self.size < size and self._add_thread():
             pass
         if self.size > size:
+            # Those who come meanwhile, since there is work, do not count.
+            before = self._worker_greenlets.copy()
+            workers = self._worker_greenlets
             self._core.shrink_to(size)
             if may_wait(self.hub):
-                # Those who come meanwhile, since there is work, do not count.
-                before = self._worker_greenlets.copy()
-                workers = self._worker_greenlets
                 self._account.wait_until(
                     lambda: self._size_wish is not wish or len(before & workers) <= size
                 )
@@ -247,6 +251,12 @@ class ThreadPool(GroupMappingMixin):
         >>> pool.join(timeout=1)
         True
         """
+        if self._lookups is not None:
+            start = time.monotonic()
+            if not self._lookups.join(timeout):
+                return False
+            if timeout is not None:
+                timeout -= time.monotonic() - start
         account, coming = self._account, self._intake.waiting
         if get_hub() is self.hub and self.hub.loop is not None:
             return account.wait_until(lambda: not account.outstanding and not coming, timeout)
@@ -278,6 +288,10 @@ class ThreadPool(GroupMappingMixin):
                 )
         if self._lookups is not None:
             self._lookups.kill(drop_queued)
+        core, workers = self._core, self._worker_greenlets
+        if core.queued and not workers and may_wait(self.hub):
+            # At the limit on threads, the pool gets its turn first.
+            self._account.wait_until(lambda: bool(workers) or not core.queued)
         self.size = 0
 
     def cancel(self, result: AsyncResult[Any]) -> bool:
@@ -332,7 +346,13 @@ class ThreadPool(GroupMappingMixin):
 
     def _lookup_pool(self) -> ThreadPool:
         if self._lookups is None:
-            self._lookups = ThreadPool(max(self._maxsize, 1), self.hub, self._idle_task_timeout)
+            self._lookups = ThreadPool(
+                max(self._maxsize, 1),
+                self.hub,
+                self._idle_task_timeout,
+                copy_context=self._copy_context,
+                report_errors=self._report_errors,
+            )
         return self._lookups
 
     def adjust(self) -> None:
@@ -382,30 +402,36 @@ class ThreadPool(GroupMappingMixin):
             task is not queued then. When the interpreter is about to exit the
             function is called here instead.
         """
+        if _fork.under_way:
+            _fork.settle()
         if self.hub is not get_hub():
             self._check_thread()
         if not callable(func):
             raise TypeError(f"func must be callable: {func!r}")
+        result: AsyncResult[_T] = self._new_result()
+        task = (func, args, kwargs, result, self._new_context())
         while True:
             slots = self._available_worker_threads_greenlet_sem
             slots.acquire()
             if slots is self._available_worker_threads_greenlet_sem:
                 break
         core = self._core
-        context = self._new_context()
-        result: AsyncResult[_T] = self._new_result()
+        begun = False
         try:
             if core.wants_worker(1):
                 self._add_thread_if_needed()
             self._account.begin()
+            begun = True
+            manned = core.submit(task)
         except BaseException as error:
             slots.release()
-            if isinstance(error, RuntimeError) and _exit.begun:
+            if begun:
+                self._account.end()
+            elif isinstance(error, RuntimeError) and _exit.begun:
                 _run_here(result, func, args, kwargs)
                 return result
             raise
-        task = (func, args, kwargs, result, context)
-        if not core.submit(task):
+        if not manned:
             self._rescue(task)
         return result
 
@@ -449,6 +475,8 @@ class ThreadPool(GroupMappingMixin):
             raise TypeError(f"func must be callable: {func!r}")
         if self.hub.loop is None:
             raise RuntimeError("the hub has been destroyed")
+        if _fork.under_way:
+            _fork.settle()
         future: Future[_T] = Future((func, args, kwargs))
         self._intake.add(future)
         return future
@@ -499,6 +527,8 @@ class ThreadPool(GroupMappingMixin):
         return copy_context() if self._copy_context else None
 
     def _check_batch(self, func: Any) -> None:
+        if _fork.under_way:
+            _fork.settle()
         self._check_thread()
         if not callable(func):
             raise TypeError(f"func must be callable: {func!r}")
@@ -562,5 +592,4 @@ def _after_fork_in_child() -> None:
         pool._after_fork_in_child()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+_fork.in_child(_after_fork_in_child)

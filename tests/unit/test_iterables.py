@@ -172,7 +172,7 @@ def test_iterables_are_advanced_on_the_hubs_thread_in_a_greenlet_of_their_own(
     assert sorted(results) == list(range(200))
     ((thread, greenlet),) = places
     assert thread == threading.get_ident()
-    assert greenlet == id(results)
+    assert greenlet != id(gevent.getcurrent())
 
 
 def test_map_advances_its_iterable_on_the_hubs_thread(pool: hubpool.ThreadPool) -> None:
@@ -432,3 +432,41 @@ def test_maps_of_one_pool_run_side_by_side(pool: hubpool.ThreadPool) -> None:
     maps = [pool.imap(abs, range(start, start + 100), maxsize=5) for start in (0, 100, 200)]
     rows = list(zip(*maps, strict=True))
     assert rows == [(number, number + 100, number + 200) for number in range(100)]
+
+
+@IMAPS
+def test_a_source_without_end_leaves_other_greenlets_their_turn(
+    pool: hubpool.ThreadPool, method: str
+) -> None:
+    # The workers keep up with it: nothing ever makes it wait.
+    results = getattr(pool, method)(abs, iter(int, 1))
+    for _ in range(5):
+        gevent.sleep(0.001)
+    assert next(results) == 0
+    # The iterator is gone as soon as nobody has it, and the greenlet that feeds it ends.
+    del results
+    pool.join()
+    assert not pool
+
+
+@IMAPS
+def test_a_map_that_is_killed_before_it_begins_has_nothing(
+    pool: hubpool.ThreadPool, method: str
+) -> None:
+    results = getattr(pool, method)(abs, [1])
+    results.kill()
+    assert list(results) == []
+    assert not pool
+
+
+@pytest.mark.parametrize("number", [50, 5000])
+def test_a_map_whose_reader_goes_away_is_not_run_further(
+    pool: hubpool.ThreadPool, gate: Gate, number: int
+) -> None:
+    mapping = gevent.spawn(pool.map, lambda n: n and gate(n), range(number))
+    gate.await_entered(2)
+    mapping.kill()
+    until(lambda: len(pool) == 2)
+    gate.open()
+    pool.join()
+    assert not gate.entered()

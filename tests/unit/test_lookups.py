@@ -92,3 +92,26 @@ def test_a_function_that_is_no_lookup_is_not_looked_at(hubs_pool: hubpool.Thread
     assert hubs_pool.apply(Function()) == 1
     assert hubs_pool.apply(len, ([1],)) == 1
     assert hubs_pool._lookups is None
+
+
+def test_the_threads_that_look_names_up_are_as_their_pool_is(
+    hubs_pool: hubpool.ThreadPool, monkeypatch: pytest.MonkeyPatch, gate: Gate
+) -> None:
+    pool = hubs_pool
+    monkeypatch.setattr("hubpool.threadpool.LOOKUPS", {len})
+    assert pool.apply(len, ([1],)) == 1
+    lookups = pool._lookups
+    assert lookups is not None
+    before = pool.maxsize
+    pool.maxsize = before + 5
+    assert lookups.maxsize == before + 5
+    pool.maxsize = before
+    assert lookups._report_errors == pool._report_errors
+    held = lookups.spawn(gate)
+    gate.await_entered()
+    # Those look-ups are its tasks, too.
+    assert len(pool) == 1
+    assert pool.join(timeout=0.01) is False
+    gate.open()
+    held.get()
+    assert pool.join(timeout=10) is True

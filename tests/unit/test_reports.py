@@ -124,6 +124,21 @@ def test_the_traceback_of_an_item_leads_to_the_function(
     assert len(pool) == 0
 
 
+def test_the_error_of_a_recursion_without_end_reaches_the_reader(
+    pool: hubpool.ThreadPool,
+    errors: list[Reported],  # noqa: ARG001 - it prints nothing
+) -> None:
+    def deeper() -> None:
+        deeper()
+
+    result = pool.spawn(deeper)
+    with pytest.raises(RecursionError) as raised:
+        result.get(timeout=10)
+    assert "deeper" in _functions(raised.value)
+    with pytest.raises(RecursionError):
+        pool.map(lambda _: deeper(), [1])
+
+
 def test_an_error_is_printed_to_the_hubs_exception_stream(
     pool: hubpool.ThreadPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

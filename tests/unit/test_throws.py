@@ -162,7 +162,7 @@ def test_a_map_that_gives_its_ticket_back_while_the_queue_is_dropped(
     until(lambda: pool._core.queued)
     result = pool.spawn(abs, -1)
     # As if the ticket had come back only after the map was dropped.
-    monkeypatch.setattr(_Feed, "drop", _drop_all_but_the_ticket)
+    monkeypatch.setattr(_Feed, "drop", _Feed.give_up)
     killer = gevent.spawn(pool.kill, drop_queued=True)
     until(lambda: not pool._core.queued)
     gate.open()
@@ -174,13 +174,6 @@ def test_a_map_that_gives_its_ticket_back_while_the_queue_is_dropped(
     assert pool.join(LIMIT)
     assert not pool
     assert pool.map(abs, [-1]) == [1]
-
-
-def _drop_all_but_the_ticket(feed: Any, error: BaseException) -> None:
-    feed.dropped = error
-    feed.withdraw()
-    feed._room.set()
-    feed._there.set()
 
 
 @pytest.mark.parametrize("destroy_loop", [False, True])

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hubpool::Outbox;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -58,13 +59,14 @@ impl Wake {
         }
     }
 
-    /// Answers a wake-up: takes all messages, oldest first. For the hub's thread.
-    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    /// Answers a wake-up: moves all messages, oldest first, into a deque, so that no signal
+    /// handler can come between. For the hub's thread.
+    fn drain(&self, into: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Some(ends) = &*self.ends() {
             // The descriptor is emptied first: a message that comes now rings anew.
             let _ = rustix::io::read(ends.reader.as_fd(), &mut [0_u8; 8]);
         }
-        PyList::new(py, self.outbox.drain())
+        extend(into, self.outbox.drain())
     }
 
     /// Whether it is worth the hub's time to look out before it sleeps.
@@ -73,10 +75,13 @@ impl Wake {
     }
 
     /// Watches for messages for some microseconds, with the interpreter let
-    /// go, and takes what there is. For the hub's thread, with nothing else to do.
-    fn look_out<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let messages = py.detach(|| self.outbox.look_out());
-        PyList::new(py, messages)
+    /// go, and moves what there is into a deque. `False`: there is nothing. For the hub's
+    /// thread, with nothing else to do.
+    fn look_out(&self, into: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let messages = into.py().detach(|| self.outbox.look_out());
+        let any = !messages.is_empty();
+        extend(into, messages)?;
+        Ok(any)
     }
 }
 
@@ -89,6 +94,12 @@ impl Wake {
     pub fn looking(&self) -> bool {
         self.outbox.looking()
     }
+}
+
+fn extend(into: &Bound<'_, PyAny>, messages: Vec<Py<PyAny>>) -> PyResult<()> {
+    let py = into.py();
+    into.call_method1(intern!(py, "extend"), (PyList::new(py, messages)?,))?;
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]

@@ -89,7 +89,8 @@ impl<M> Outbox<M> {
             }
             self.looking.store(true, Ordering::Release);
         }
-        self.search.run(|| self.filled.load(Ordering::Acquire));
+        self.search
+            .run(|| self.filled.load(Ordering::Acquire), || true);
         // From here on a push rings, or has left its message already.
         let mut inner = self.inner.lock();
         self.looking.store(false, Ordering::Release);

@@ -8,12 +8,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::sleep::{Search, Worker, watch};
+use crate::sleep::{Search, Worker};
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Mutex, watch_time};
-
-/// How long a worker that has found a job waits for its submitter to let go.
-const HOLD_TIME: Duration = watch_time(15);
 
 /// A bounded set of workers that pull jobs of type `J` from one queue.
 #[derive(Debug)]
@@ -297,10 +294,7 @@ impl<J> Pool<J> {
                 may_search = false;
                 state.searching = true;
                 drop(state);
-                self.search.run(|| self.queued() > 0);
-                if self.queued() > 0 {
-                    watch(HOLD_TIME, &ready);
-                }
+                self.search.run(|| self.queued() > 0, &ready);
                 state = self.state.lock();
                 state.searching = false;
                 continue;

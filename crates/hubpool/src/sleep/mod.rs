@@ -14,11 +14,17 @@ use crate::sync::{Arc, watch_time};
 /// How long a search lasts at most. A futex wake-up costs 5 to 50 us, so a
 /// search that is longer than that can not win.
 const SEARCH_TIME: Duration = watch_time(30);
+/// How long a worker that has found a job waits for its submitter to let go.
+const HOLD_TIME: Duration = watch_time(15);
+/// How many times too long a search is at least in which somebody else had the core.
+const LATE: u32 = 8;
 /// The most trust that a row of successful searches can earn.
 const MOST_TRUST: u32 = 8;
 /// Without trust, one search in this many is made all the same, to learn
-/// whether searching has begun to pay.
+/// whether searching has begun to pay; and in up to so many, while what it
+/// learns is that others need the core.
 const PROBE_EVERY: u32 = 32;
+const RAREST_PROBE: u32 = 4096;
 
 /// One worker thread's parking place. Make it on the thread that uses it.
 #[derive(Clone, Debug)]
@@ -106,8 +112,10 @@ impl Default for Worker {
 pub(crate) struct Search {
     /// Grows with each search that found something, shrinks with each that did not.
     trust: AtomicU32,
-    /// Counts the searches that were not made for lack of trust.
+    /// How many more searches are not made for lack of trust.
     skipped: AtomicU32,
+    /// How many are not made after one that failed without trust left.
+    pause: AtomicU32,
 }
 
 impl Search {
@@ -115,34 +123,55 @@ impl Search {
         Self {
             trust: AtomicU32::new(MOST_TRUST),
             skipped: AtomicU32::new(0),
+            pause: AtomicU32::new(PROBE_EVERY),
         }
     }
 
     /// Whether a search is worth its time now.
     pub(crate) fn pays(&self) -> bool {
-        self.trust.load(Ordering::Relaxed) > 0
-            || self
-                .skipped
-                .fetch_add(1, Ordering::Relaxed)
-                .is_multiple_of(PROBE_EVERY)
+        if self.trust.load(Ordering::Relaxed) > 0 {
+            return true;
+        }
+        // Several threads may ask: one search more or less does not matter.
+        let left = self.skipped.load(Ordering::Relaxed);
+        self.skipped
+            .store(left.saturating_sub(1), Ordering::Relaxed);
+        left == 0
     }
 
-    /// Watches until `found` or until a search can no longer win, and learns
-    /// from the outcome.
-    pub(crate) fn run(&self, found: impl Fn() -> bool) {
-        let trust = self.trust.load(Ordering::Relaxed);
-        let trust = if watch(SEARCH_TIME, found) {
-            (trust + 1).min(MOST_TRUST)
+    /// Watches until `found` or until a search can no longer win, then a little
+    /// until `ready`, and learns from the outcome.
+    pub(crate) fn run(&self, found: impl Fn() -> bool, ready: impl Fn() -> bool) {
+        let start = Instant::now();
+        let won = watch(SEARCH_TIME, found);
+        if won {
+            watch(HOLD_TIME, ready);
+        }
+        let mut trust = self.trust.load(Ordering::Relaxed);
+        let mut pause = self.pause.load(Ordering::Relaxed);
+        if start.elapsed() > LATE * SEARCH_TIME {
+            // Somebody has taken the core that was given away, and kept it for long.
+            trust = 0;
+            pause = RAREST_PROBE.min(2 * pause);
+        } else if won {
+            trust = MOST_TRUST.min(trust + 1);
+            if trust == MOST_TRUST {
+                pause = PROBE_EVERY;
+            }
         } else {
-            trust.saturating_sub(1)
-        };
+            trust = trust.saturating_sub(1);
+        }
         self.trust.store(trust, Ordering::Relaxed);
+        self.pause.store(pause, Ordering::Relaxed);
+        if trust == 0 {
+            self.skipped.store(pause, Ordering::Relaxed);
+        }
     }
 }
 
 /// Waits for `found`, at most for `time`. It gives the core away meanwhile: on
 /// a shared core, who is waited for needs it.
-pub(crate) fn watch(time: Duration, found: impl Fn() -> bool) -> bool {
+fn watch(time: Duration, found: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     loop {
         if found() {

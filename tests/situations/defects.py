@@ -1,53 +1,7 @@
-"""Programs that go wrong on gevent's pool, each in a process of its own.
-
-A program finds ``ThreadPool`` and ``ThreadPoolExecutor`` of the one or the other, and
-prints ``right`` if all is as it should be. What else may come of it: it ends with an
-error, it says what is wrong, or it does not end.
-"""
+"""What goes wrong on gevent's pool, and must not here."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
-LOOPS = ("libev-cext", "libuv-cffi")
-
-#: Where the classes come from, by whose they are.
-MODULES = {"gevent": "gevent.threadpool", "hubpool": "hubpool"}
-
-#: The most seconds that a program may take, by whose classes it uses. Those that hang
-#: on gevent's do so at once.
-LIMITS = {"gevent": 5, "hubpool": 60}
-
-PRELUDE = """
-import concurrent.futures, contextvars, gc, os, signal, sys, threading, time
-import gevent, gevent.os
-from {module} import ThreadPool, ThreadPoolExecutor
-
-def until(condition):
-    with gevent.Timeout(20):
-        while not condition():
-            gevent.sleep(0.001)
-
-def in_child(fork, function):
-    pid = fork()
-    if pid == 0:
-        status = 1
-        try:
-            function()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-def check(right, what):
-    if not right:
-        print(what)
-        raise SystemExit
-"""
-
-#: By what they show, in the order of the table.
 PROGRAMS = {
     "a signal handler that calls `spawn()` wherever the signal comes": """
 pool = ThreadPool(10000)
@@ -118,6 +72,7 @@ gevent.sleep(0.01)
 check(isinstance(result.exception, SystemExit), "no SystemExit in the result")
 """,
     "a context variable that a task sets": """
+import contextvars
 variable = contextvars.ContextVar("variable", default="unset")
 pool = ThreadPool(1)
 pool.apply(variable.set, ("set",))
@@ -157,8 +112,6 @@ time.sleep(0.4)
 check(not ran, "it runs what it was to cancel")
 """,
     "a pool that is dropped": """
-def threads():
-    return len(os.listdir("/proc/self/task"))
 before = threads()
 pool = ThreadPool(3)
 pool.map(time.sleep, [0.01] * 3)
@@ -204,6 +157,29 @@ from hubpool import from_thread
 hub = gevent.get_hub()
 check(pool.apply(lambda: from_thread.run(gevent.get_hub)) is hub, "it runs elsewhere")
 """,
+    "a name to look up while all threads of the hub's pool are busy": """
+import gevent.socket
+gevent.config.threadpool = ThreadPool
+pool, gate = gevent.get_hub().threadpool, Gate()
+held = [pool.spawn(gate) for _ in range(pool.maxsize)]
+with gevent.Timeout(2, False):
+    found = gevent.socket.getaddrinfo("127.0.0.1", 80)
+gate.open()
+check("found" in globals(), "it waits for them")
+""",
+    "an endless map beside a greenlet that times out": """
+pool = ThreadPool(2)
+with gevent.Timeout(0.5, False):
+    next(pool.imap(abs, iter(int, 1)))
+    gevent.sleep(10)
+""",
+    "a task whose recursion has no end": """
+gevent.get_hub().exception_stream = None
+def deeper():
+    return deeper()
+with raises(RecursionError):
+    ThreadPool(1).apply(deeper)
+""",
     "the names of threads": """
 def name():
     with open("/proc/thread-self/comm") as comm:
@@ -217,29 +193,3 @@ with gevent.Timeout(3):
     check(next(numbers, None) is None, "a result from nowhere")
 """,
 }
-
-
-def outcome(whose: str, name: str, loop: str) -> str:
-    """Run a program; return ``right`` or what became of it."""
-    try:
-        done = subprocess.run(
-            [
-                sys.executable,
-                # Python warns of a fork beneath threads, which is what some are about.
-                "-Wignore::DeprecationWarning",
-                "-c",
-                PRELUDE.format(module=MODULES[whose]) + PROGRAMS[name] + "print('right')",
-            ],
-            env={**os.environ, "GEVENT_LOOP": loop},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMITS[whose],
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return "hangs"
-    if done.stdout == "right\n" and done.returncode == 0:
-        return "right" if not done.stderr else "prints a traceback"
-    said = done.stdout.strip() or (done.stderr.strip().splitlines() or ["nothing"])[-1]
-    return said if not said.startswith("right") else f"status {done.returncode}"

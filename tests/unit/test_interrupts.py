@@ -1,0 +1,217 @@
+"""What comes between two instructions: signals, errors of the system, destroyed hubs."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import pytest
+from gates import settle, until
+
+import hubpool
+from hubpool import _hub, from_thread
+from hubpool._hub import hub_wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import MakePool
+    from gates import Gate
+
+
+@pytest.fixture
+def on_signal() -> Iterator[list[Callable[[], object]]]:
+    """Return a list of what a signal calls, each once."""
+    calls: list[Callable[[], object]] = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: calls and calls.pop()())
+    yield calls
+    signal.signal(signal.SIGUSR1, before)
+
+
+class _Interrupted(list[Any]):
+    """A list that a signal comes after each change of."""
+
+    def append(self, item: Any) -> None:
+        super().append(item)
+        signal.raise_signal(signal.SIGUSR1)
+
+    def pop(self, *args: Any) -> Any:
+        item = super().pop(*args)
+        signal.raise_signal(signal.SIGUSR1)
+        return item
+
+
+@pytest.mark.parametrize("place", ["_begun", "_holds"])
+def test_a_signal_handler_spawns_while_a_task_is_being_counted(
+    make_pool: MakePool, on_signal: list[Callable[[], object]], place: str
+) -> None:
+    pool = make_pool(3)
+    pool.apply(int)
+    wake = pool._account.wake
+    before = list(wake._holds)
+    counted = wake if place == "_holds" else pool._account
+    setattr(counted, place, _Interrupted(getattr(counted, place)))
+    results = []
+    on_signal.append(lambda: results.append(pool.spawn(int)))
+    results.append(pool.spawn(int))
+    # As it begins, and as it ends.
+    on_signal.append(lambda: results.append(pool.spawn(int)))
+    gevent.joinall(results, timeout=10)
+    assert pool.join(10)
+    settle()
+    setattr(counted, place, list(getattr(counted, place)))
+    assert [result.get() for result in results] == [0, 0, 0]
+    assert (wake._holds, pool._account.outstanding) == (before, 0)
+
+
+@pytest.mark.skipif("libuv" in gevent.config.loop.__module__, reason="gevent's libuv loop breaks")
+def test_a_signal_handler_waits_while_a_map_begins(
+    make_pool: MakePool, on_signal: list[Callable[[], object]]
+) -> None:
+    pool = make_pool(2)
+    pool.apply(int)
+
+    class Begun(_Interrupted):
+        """The map's message is delivered while the signal is handled."""
+
+    on_signal.append(lambda: pool.apply(int) or gevent.sleep(0.01))
+    pool._account._begun = Begun()
+    assert pool.map(int, [1]) == [1]
+    assert pool.join(10)
+    pool._account._begun = list(pool._account._begun)
+    assert (len(pool), pool._account.outstanding) == (0, 0)
+
+
+def test_a_task_that_is_refused_for_want_of_stack_leaves_no_trace(
+    make_pool: MakePool,
+) -> None:
+    pool = make_pool(2)
+    pool.apply(int)
+    limit = sys.getrecursionlimit()
+    results = []
+
+    def deeper(depth: int) -> None:
+        if depth:
+            deeper(depth - 1)
+        else:
+            results.append(pool.spawn(int))
+
+    for depth in range(limit - 120, limit):
+        try:
+            deeper(depth)
+        except RecursionError:
+            settle()
+    assert results, "no call had enough of it"
+    assert pool.join(10)
+    settle()
+    assert pool._account.outstanding == 0
+    assert pool._available_worker_threads_greenlet_sem.counter == 3
+
+
+def test_an_interrupt_while_the_watchers_are_made_leaves_none_half_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[object] = []
+
+    def run() -> None:
+        hub = gevent.get_hub()
+        pool = hubpool.ThreadPool(1)
+        wake = hub_wake(hub)
+        wake.close()
+        with monkeypatch.context() as patch:
+            patch.setattr(_hub._gevent, "count_watcher", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                pool.spawn(int)
+        done.append(pool.apply(abs, (-1,)))
+        pool.kill()
+        hub.destroy(destroy_loop=True)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(20)
+    assert done == [1]
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_kill_at_the_thread_limit_runs_what_is_queued(make_pool: MakePool, gate: Gate) -> None:
+    first, second = make_pool(1), make_pool(1)
+    hubpool.set_thread_limit(1)
+    try:
+        held = first.spawn(gate)
+        gate.await_entered()
+        result = second.spawn(abs, -1)
+        killing = gevent.spawn(second.kill)
+        settle()
+        assert not killing.ready()
+        gate.open()
+        killing.get(timeout=10)
+        assert (result.get(), second.size, len(second)) == (1, 0, 0)
+        held.get()
+    finally:
+        hubpool.set_thread_limit(None)
+
+
+def test_kill_does_not_wait_for_a_thread_that_has_come_since(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(2)
+    pool.apply(int)
+    may_wait = hubpool.threadpool.may_wait
+
+    def late(hub: Any) -> bool:
+        # The pool has been told to shrink.
+        until(lambda: not pool.size)
+        pool.apply(int)
+        return may_wait(hub)
+
+    monkeypatch.setattr(hubpool.threadpool, "may_wait", late)
+    gevent.spawn(pool.kill).get(timeout=10)
+    monkeypatch.undo()
+    assert pool.size == 1
+
+
+def test_a_call_into_a_hub_that_is_destroyed_meanwhile_ends() -> None:
+    said: list[str] = []
+
+    def task() -> None:
+        try:
+            from_thread.run(gevent.sleep, 0.5)
+        except RuntimeError as error:
+            said.append(str(error))
+        else:
+            # libuv's loop first lets end what is under way.
+            said.append("destroyed later")
+
+    def run() -> None:
+        hubpool.ThreadPool(1).spawn(task)
+        gevent.sleep(0.05)
+        gevent.get_hub().destroy(destroy_loop=True)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not said and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "destroyed" in said[0]
+
+
+def test_other_threads_call_into_the_hub_and_leave_its_loop_alone(make_pool: MakePool) -> None:
+    # What gevent has for that stops libuv's loop now and then, for ever.
+    pools = [make_pool(3) for _ in range(3)]
+    hubpool.set_thread_limit(1)
+    try:
+        busy = [
+            gevent.spawn(lambda pool=pool: [pool.spawn(time.sleep, 0.001) for _ in range(60)])
+            for pool in pools
+        ]
+        gevent.joinall(busy, timeout=20)
+        assert [pool.join(20) for pool in pools] == [True] * 3
+    finally:
+        hubpool.set_thread_limit(None)
