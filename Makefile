@@ -76,8 +76,9 @@ test-all: ## Run all tests over every CPython from 3.10 on that is found.
 	  done; \
 	done
 
-bench: build ## Time pool and executor against their peers, on one core and on two.
-	$(PY) benches/bench_threadpool.py $(if $(QUICK),--rounds 3 --least 0.03)
+bench: build ## Measure all against its peers, on one core and on two (QUICK=1: see that it works).
+	$(PY) -m pip install -q --group bench
+	$(PY) benches/bench.py $(if $(QUICK),--quick)
 
 instructions: ## Count the instructions of the engine's hot paths, under valgrind.
 	valgrind --version || { apt-get update -q && apt-get install -y -q valgrind; }

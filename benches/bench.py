@@ -1,0 +1,150 @@
+"""Measures hubpool against its peers: on one core and on two, on libev and on libuv.
+
+Without options it measures everything and leaves the files of a report in
+``benches/results``. With ``--only``, ``--cores`` or ``--loop`` it measures less, and prints::
+
+    python benches/bench.py --only zlib --cores 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import machine
+import report
+from measure import Effort, Figure, Spread, alternate
+
+RESULTS = Path(__file__).parent / "results"
+LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
+THOROUGH = Effort(budget=2.0, least=3, most=9)
+QUICK = Effort(budget=0.1, least=1, most=2)
+#: The same for gevent's own cases, as pyperf takes it.
+PYPERF = {
+    False: ["--processes=4", "--values=5", "--warmups=1", "--min-time=0.1"],
+    True: ["--processes=1", "--values=2", "--warmups=0", "--loops=20"],
+}
+
+
+def measure_here(options: argparse.Namespace, console: Console) -> list[Figure]:
+    """Measure in this process, on the cores and the loop that it has."""
+    import cases  # noqa: PLC0415 - it imports gevent, for which the loop must have been chosen
+    import gevent_cases  # noqa: PLC0415
+
+    figures = []
+
+    def found(figure: Figure) -> None:
+        figures.append(figure)
+        threads = "" if figure.threads is None else str(figure.threads)
+        told = "" if figure.shown != "ratio" else f"  {report.values(figure)}"
+        console.print(f"  {figure.work:<58} {threads:>2}  {report.cell(figure)}{told}")
+
+    section = ""
+    for row in cases.rows():
+        if options.only in f"{row.section}: {row.work}" and (row.libuv or options.loop == "libev"):
+            if row.section != section:
+                section = row.section
+                console.print(f" {section}", style="bold")
+            found(alternate(row, QUICK if options.quick else THOROUGH))
+    if options.loop == "libev" and options.only in gevent_cases.SECTION:
+        console.print(f" {gevent_cases.SECTION}", style="bold")
+        for figure in gevent_cases.figures(PYPERF[options.quick]):
+            found(figure)
+    return figures
+
+
+def measure_there(options: argparse.Namespace, loop: str, cores: int) -> list[Figure]:
+    """Measure in a new process, on so many cores and this loop."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "figures.json")
+        command = [sys.executable, __file__, "--loop", loop, "--cores", str(cores)]
+        command += ["--only", options.only, "--into", str(file)]
+        command += ["--quick"] if options.quick else []
+        subprocess.run(command, check=True, env={**os.environ, "GEVENT_LOOP": LOOPS[loop]})
+        return [load(figure) for figure in json.loads(file.read_text())]
+
+
+def load(data: dict[str, Any]) -> Figure:
+    """Make a figure of what JSON has of it."""
+    spreads = {
+        name: Spread(**data[name]) for name in ("ratio", "cpu_ratio") if data[name] is not None
+    }
+    return Figure(**{**data, **spreads})
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    """Measure what was asked for, each part in a process of its own, and report it."""
+    start = time.perf_counter()
+    available = sorted(os.sched_getaffinity(0))[:2]
+    result = report.Report(
+        about={
+            "python": f"{platform.python_implementation()} {platform.python_version()}",
+            "gevent": version("gevent"),
+            "hubpool": version("hubpool"),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+            "quick": options.quick,
+        },
+        before=machine.look(available),
+    )
+    for loop in LOOPS if options.loop is None else [options.loop]:
+        for cores in range(1, len(available) + 1):
+            if options.cores in (None, cores):
+                console.rule(f"{loop}, {report.CORES[cores]}", align="left")
+                result.figures[loop, cores] = measure_there(options, loop, cores)
+    result.after = machine.look(available)
+    result.about["seconds"] = time.perf_counter() - start
+    console.rule("Slower than the peer", align="left")
+    for line in result.slower():
+        console.print(line)
+    console.print(f"The cores before: {machine.describe(result.before)}.")
+    console.print(f"The cores after: {machine.describe(result.after)}.")
+    if not options.only and options.cores is None and options.loop is None:
+        write(result, options.quick)
+
+
+def write(result: report.Report, quick: bool) -> None:
+    """Leave the files of a report, named after this interpreter."""
+    import plot  # noqa: PLC0415 - what is imported here, nobody pays for while it is measured
+
+    name = f"{sys.implementation.name}{sys.version_info[0]}.{sys.version_info[1]}"
+    name += ".quick" if quick else ""
+    RESULTS.mkdir(exist_ok=True)
+    Path(RESULTS, f"{name}.json").write_text(result.as_json())
+    Path(RESULTS, f"{name}.md").write_text(result.as_markdown(f"{name}.svg"))
+    plot.draw(result.sections(), Path(RESULTS, f"{name}.svg"))
+    print(f"The report is in benches/results/{name}.md, .json and .svg.")
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description="Measure hubpool against its peers.")
+    parser.add_argument("--quick", action="store_true", help="see that it works; do not trust it")
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows that have this in them")
+    parser.add_argument("--cores", type=int, choices=(1, 2), help="on so many only")
+    parser.add_argument("--loop", choices=LOOPS, help="on this one only")
+    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    if options.into is None:
+        run(options, console)
+        return
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+    figures = measure_here(options, console)
+    options.into.write_text(json.dumps([asdict(figure) for figure in figures]))
+
+
+if __name__ == "__main__":
+    main()
