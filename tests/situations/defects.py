@@ -167,12 +167,6 @@ with gevent.Timeout(2, False):
 gate.open()
 check("found" in globals(), "it waits for them")
 """,
-    "an endless map beside a greenlet that times out": """
-pool = ThreadPool(2)
-with gevent.Timeout(0.5, False):
-    next(pool.imap(abs, iter(int, 1)))
-    gevent.sleep(10)
-""",
     "a task whose recursion has no end": """
 gevent.get_hub().exception_stream = None
 def deeper():

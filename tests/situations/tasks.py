@@ -77,14 +77,6 @@ pool.join()
 check(until(lambda: len(told) == 3, 5), "one is not let go of")
 use(pool)
 """,
-    "recursion without end": _QUIET
-    + """
-def deeper():
-    return deeper()
-with raises(RecursionError):
-    pool.apply(deeper)
-use(pool)
-""",
     "a task that uses gevent": """
 hubs = lambda: sum(
     isinstance(thing, gevent.hub.Hub) and thing.loop is not None for thing in gc.get_objects())

@@ -78,6 +78,12 @@ gevent.sleep(0.05)
 check(len(read) == so_far, "its input is read on")
 use(pool)
 """,
+    "an endless map beside a greenlet that times out": """
+pool = ThreadPool(2)
+with gevent.Timeout(0.5, False):
+    next(pool.imap(abs, iter(int, 1)))
+    gevent.sleep(10)
+""",
     "an iterator that is killed": """
 pool, gate = ThreadPool(2), Gate()
 results = pool.imap(gate, range(100))
