@@ -45,7 +45,7 @@ SANITIZED = RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/sanitize-$(1) \
 
 sanitize: ## Run the engine's tests under AddressSanitizer and ThreadSanitizer.
 	$(call SANITIZED,address,,test -q -p hubpool --tests)
-	TSAN_OPTIONS=suppressions=$(CURDIR)/crates/hubpool/tests/tsan.supp \
+	TSAN_OPTIONS=suppressions=tests/tsan.supp \
 	  $(call SANITIZED,thread,--cfg tsan,test -q -p hubpool --test pool --test batch)
 
 fuzz: ## Fuzz the engine's operations for SECONDS (60), under AddressSanitizer.
