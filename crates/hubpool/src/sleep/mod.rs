@@ -147,9 +147,14 @@ impl Search {
         if won {
             watch(HOLD_TIME, ready);
         }
+        self.learn(won, start.elapsed() > LATE * SEARCH_TIME);
+    }
+
+    /// Learns whether a search has won, and whether it came back late.
+    fn learn(&self, won: bool, late: bool) {
         let mut trust = self.trust.load(Ordering::Relaxed);
         let mut pause = self.pause.load(Ordering::Relaxed);
-        if start.elapsed() > LATE * SEARCH_TIME {
+        if late {
             // Somebody has taken the core that was given away, and kept it for long.
             trust = 0;
             pause = RAREST_PROBE.min(2 * pause);
@@ -181,5 +186,51 @@ fn watch(time: Duration, found: impl Fn() -> bool) -> bool {
             return false;
         }
         thread::yield_now();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{MOST_TRUST, PROBE_EVERY, RAREST_PROBE, Search};
+
+    /// How many waits begin without a search until one begins with it.
+    fn skipped(search: &Search) -> u32 {
+        (0..=RAREST_PROBE)
+            .find(|_| search.pays())
+            .expect("it never searches again")
+    }
+
+    fn lose_all_trust(search: &Search) {
+        for _ in 0..MOST_TRUST {
+            assert!(search.pays());
+            search.learn(false, false);
+        }
+    }
+
+    #[test]
+    fn a_search_that_finds_nothing_costs_some_trust() {
+        let search = Search::new();
+        lose_all_trust(&search);
+        assert_eq!(skipped(&search), PROBE_EVERY);
+    }
+
+    #[test]
+    fn a_search_that_loses_the_core_costs_all_trust_each_time_for_longer() {
+        let search = Search::new();
+        for times in 1..=3 {
+            search.learn(true, true);
+            assert_eq!(skipped(&search), PROBE_EVERY << times);
+        }
+        for _ in 0..100 {
+            search.learn(true, true);
+        }
+        assert_eq!(skipped(&search), RAREST_PROBE);
+        // One that wins in time earns trust again, bit by bit.
+        for _ in 0..MOST_TRUST {
+            search.learn(true, false);
+            assert!(search.pays());
+        }
+        lose_all_trust(&search);
+        assert_eq!(skipped(&search), PROBE_EVERY);
     }
 }
