@@ -455,7 +455,8 @@ class ThreadPool(GroupMappingMixin):
 
         It never waits. The hub takes such calls in turn, each as soon as
         :meth:`spawn` finds a slot for it. Whoever waits for the future, in any thread,
-        gets what the function returned or raised, which is reported nowhere else.
+        gets what the function returned or raised, which is reported nowhere else. If the
+        hub is destroyed before, the future never ends.
 
         :raises TypeError: if *func* cannot be called.
         :raises RuntimeError: if the hub has been destroyed.
