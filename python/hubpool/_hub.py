@@ -249,6 +249,14 @@ class HubWake:
             self.native.drain(self._messages)
             self._deliver()
 
+    def defer(self, function: Callable[[], object]) -> None:
+        """Call a function after all messages that have been posted by now.
+
+        For who is delivered one: to deliver them there would nest as deep as there are some.
+        """
+        self.native.drain(self._messages)
+        self._messages.append((_Call(function), None, None, None))
+
     def _deliver(self) -> None:
         # Every message is delivered, whatever the ones before it raise. An
         # error of the system's kind switches to the main greenlet in between;

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -115,23 +116,28 @@ class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
         self._there.set()
         # A signal handler that comes between any two instructions may let the hub run,
         # and this map go on: what was found before has to be looked at again.
+        ended = 0
         while self._engaged and self.batch.at_rest():
-            try:
+            with suppress(IndexError):
                 self._engaged.pop()
-            except IndexError:
-                return
-            # Errors that have been reported since come before the end.
-            self.wake.drain()
-            self._account.end()
-            if not self._engaged:
-                # The batch refers to the post; the post lets go of this object.
-                self._post.feed = None
-                self._pool._maps.discard(self)
-                if self._engaged:
-                    self._post.feed = self
-                    self._pool._maps.add(self)
-                    self._room.set()
-                    self._there.set()
+                ended += 1
+        if not ended:
+            return
+        if not self._engaged:
+            # The batch refers to the post; the post lets go of this object.
+            self._post.feed = None
+            self._pool._maps.discard(self)
+            if self._engaged:
+                self._pool._maps.add(self)
+                self._post.feed = self
+                self.wake.native.post(self.batch.message)
+
+        def end() -> None:
+            for _ in range(ended):
+                self._account.end()
+
+        # Errors that have been reported since come before the end.
+        self.wake.defer(end)
 
     def feed(self, source: Iterator[Any], inert: bool) -> None:
         """Advance the source to its end, a bounded way ahead of the workers."""

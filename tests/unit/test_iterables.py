@@ -470,3 +470,30 @@ def test_a_map_whose_reader_goes_away_is_not_run_further(
     gate.open()
     pool.join()
     assert not gate.entered()
+
+
+def test_a_map_that_comes_to_work_many_times_before_the_hub_is_told_ends_once(
+    pool: hubpool.ThreadPool, gate: Gate, errors: list[Reported]
+) -> None:
+    results = pool.imap(gate, iter([1]))
+    gate.await_entered()
+    feed = results._feed
+    for _ in range(3000):
+        feed._begin()
+        feed.wake.native.post(feed.batch.message)
+    gate.open()
+    assert list(results) == [1]
+    assert pool.join(10)
+    assert (pool._account.outstanding, errors) == (0, [])
+
+
+def test_many_maps_that_come_to_rest_at_once(
+    pool: hubpool.ThreadPool, errors: list[Reported]
+) -> None:
+    maps = [pool.imap(abs, [-1]) for _ in range(3000)]
+    # All are through before the hub hears of the first.
+    while pool._core.unfinished:
+        pass
+    assert [list(results) for results in maps] == [[1]] * len(maps)
+    assert pool.join(10)
+    assert (pool._account.outstanding, errors) == (0, [])
