@@ -29,7 +29,7 @@ from measure import Effort, Figure, Spread, alternate
 
 RESULTS = Path(__file__).parent / "results"
 LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
-THOROUGH = Effort(budget=2.0, least=3, most=9)
+THOROUGH = Effort(budget=1.0, least=3, most=9)
 QUICK = Effort(budget=0.1, least=1, most=2)
 #: The same for gevent's own cases, as pyperf takes it.
 PYPERF = {

@@ -137,6 +137,7 @@ def test_the_error_of_a_recursion_without_end_reaches_the_reader(
     assert "deeper" in _functions(raised.value)
     with pytest.raises(RecursionError):
         pool.map(lambda _: deeper(), [1])
+    pool.join()
 
 
 def test_an_error_is_printed_to_the_hubs_exception_stream(
@@ -147,7 +148,7 @@ def test_an_error_is_printed_to_the_hubs_exception_stream(
     with pytest.raises(ZeroDivisionError):
         pool.apply(fail)
     printed = stream.getvalue()
-    assert printed.count("Traceback (most recent call last):") == 1
+    assert printed.count("Traceback (most recent call last):") == 1, printed
     assert "ZeroDivisionError: on purpose" in printed
     assert "in fail" in printed
     assert "(<ThreadPoolWorker at 0x" in printed
