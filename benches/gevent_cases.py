@@ -19,37 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 import pyperf
 
+from cases import FEW, apply, identity, spawn_get
 from measure import Figure, Spread
-from sides import POOLS, noop
+from sides import POOLS
 
 if TYPE_CHECKING:
     import argparse
 
-CALLS = 20
 THREADS = 5
 SECTION = "gevent's own cases: 20 calls, by pyperf (the sides in processes of their own)"
 
 
-def identity(item: int) -> int:
-    """Return the item."""
-    return item
-
-
-def apply(pool: Any) -> None:
-    """Call and wait, one after the other."""
-    for _ in range(CALLS):
-        pool.apply(noop)
-
-
-def spawn(pool: Any) -> None:
-    """Do the same in two steps."""
-    for _ in range(CALLS):
-        pool.spawn(noop).get()
-
-
 def mapping(method: str, pool: Any) -> None:
     """Map, and take all results."""
-    list(getattr(pool, method)(identity, [1] * CALLS))
+    list(getattr(pool, method)(identity, [1] * FEW))
 
 
 CASES: dict[tuple[str, int], Any] = {
@@ -59,7 +42,7 @@ CASES: dict[tuple[str, int], Any] = {
         for threads in (1, THREADS)
     },
     ("apply", 1): apply,
-    ("spawn", 1): spawn,
+    ("spawn", 1): spawn_get,
 }
 
 
@@ -92,7 +75,7 @@ def measure() -> None:
     kind = POOLS[runner.parse_args().pool]
     for (work, threads), run in CASES.items():
         name = name_of(work, threads)
-        runner.bench_time_func(name, seconds, kind, threads, run, inner_loops=CALLS)
+        runner.bench_time_func(name, seconds, kind, threads, run, inner_loops=FEW)
 
 
 def measure_both(options: list[str], folder: Path) -> list[Path]:

@@ -160,7 +160,7 @@ class HubWake:
         if self.is_here():
             hub.loop.run_callback(function)
         else:
-            self.native.post((_Call(function), None, None, None))
+            self.native.post(_call(function))
 
     def is_here(self) -> bool:
         """Whether this is the calling thread's hub."""
@@ -255,7 +255,7 @@ class HubWake:
         For who is delivered one: to deliver them there would nest as deep as there are some.
         """
         self.native.drain(self._messages)
-        self._messages.append((_Call(function), None, None, None))
+        self._messages.append(_call(function))
 
     def _deliver(self) -> None:
         # Every message is delivered, whatever the ones before it raise. An
@@ -275,7 +275,7 @@ class HubWake:
         finally:
             if todo:
                 # A signal handler has raised between two of them.
-                self.native.post(_NOTHING)
+                self.native.post(_call(_wake_up))
 
     def report(self, context: Any, *exc_info: Any) -> None:
         """Have the hub handle an error. Hub's thread only."""
@@ -303,14 +303,13 @@ class _Call:
         self._function()
 
 
-class _Nothing:
-    """The target of a message that only wakes the hub."""
-
-    def deliver(self, _result: None, _value: None, _error: None) -> None:
-        """Do nothing."""
+def _call(function: Callable[[], object]) -> tuple[_Call, None, None, None]:
+    return _Call(function), None, None, None
 
 
-_NOTHING = (_Nothing(), None, None, None)
+def _wake_up() -> None:
+    """Do nothing: the message has done it."""
+
 
 #: Every wake, since a destroyed hub may never be collected.
 _wakes: dict[int, weakref.ref[HubWake]] = {}

@@ -60,7 +60,7 @@ class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
         self._given_up = False
         #: What the source raised, or ended the map before its time.
         self.ending: BaseException | None = None
-        self._post = _Post(None)
+        self._post = _Post()
         self.batch = Batch(
             pool._core, self.wake.native, (self._post, None, None, None), func,
             len(iterables) != 1, ordered, limit, pool._new_context(),
@@ -75,13 +75,10 @@ class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
                 self.give_up()
             raise
         finally:
-            self.exhaust()
-
-    def exhaust(self) -> None:
-        """Say that no items will follow."""
-        self._source = None
-        if self.batch.exhaust():
-            self._there.set()
+            self._source = None
+            # No items will follow.
+            if self.batch.exhaust():
+                self._there.set()
 
     def share(self) -> None:
         """Let workers join that the batch could use."""
@@ -97,8 +94,7 @@ class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
             self._pool.adjust()
         except BaseException:
             # No thread, and none can be started.
-            self.give_up()
-            self.batch.recall()
+            self.drop()
             raise
 
     def _begin(self) -> None:
@@ -195,7 +191,7 @@ class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
         if self.batch.cancel():
             self._there.set()
 
-    def drop(self, error: BaseException) -> None:
+    def drop(self, error: BaseException | None = None) -> None:
         """Give up, and take back also the tickets that no worker has taken."""
         self.give_up(error)
         self.batch.recall()
@@ -239,8 +235,8 @@ class _Post:
 
     __slots__ = ("feed",)
 
-    def __init__(self, feed: _Feed | None) -> None:
-        self.feed = feed
+    def __init__(self) -> None:
+        self.feed: _Feed | None = None
 
     def deliver(self, _result: None, _value: None, _error: None) -> None:
         feed = self.feed
@@ -345,7 +341,7 @@ class IMap(IMapUnordered):
         """Map, and return all results; raise what the first item in order to fail raised."""
         mapping = cls(pool, func, (iterable,), None)
         feed = mapping._feed
-        if type(iterable) in _INERT and not iterable[_CHUNK : _CHUNK + 1]:  # type: ignore[index]
+        if type(iterable) in _INERT and not iterable[_CHUNK : _CHUNK + 1]:  # type: ignore[index] # a sequence
             # There is nothing that could wait, so it needs no greenlet.
             feed._run()
         else:

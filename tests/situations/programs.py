@@ -42,6 +42,13 @@ GROUPS = {
 }
 PROGRAMS = {name: program for group in GROUPS.values() for name, program in group.items()}
 DEFECTS = tuple(defects.PROGRAMS)
+#: Each program with each loop that it is for.
+RUNS = [
+    (name, loop)
+    for name in PROGRAMS
+    for loop in LOOPS
+    if loop == LOOPS[0] or name not in signals.ON_LIBEV_ALONE
+]
 
 #: The most of what a program says that goes into a table.
 _LONGEST = 100

@@ -61,16 +61,14 @@ PROGRAMS = {
     )
     for name, call in _QUICK.items()
 }
-PROGRAMS |= {
-    f"a handler that waits in `{name}`": """
-if "libuv" in os.environ["GEVENT_LOOP"]:
-    print("right")
-    sys.stdout.flush()
-    os._exit(0)
-"""
-    + _HANDLED.replace("{call}", call).replace("{seconds}", "0.005")
+_WAITERS = {
+    f"a handler that waits in `{name}`": _HANDLED.replace("{call}", call).replace(
+        "{seconds}", "0.005"
+    )
     for name, call in _WAITING.items()
 }
+PROGRAMS |= _WAITERS
+ON_LIBEV_ALONE = frozenset(_WAITERS)
 
 _INTERRUPTED = """
 gevent.get_hub().exception_stream = None

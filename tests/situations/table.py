@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gevent
-from programs import GROUPS, LOOPS, MODULES, PROGRAMS, outcome
+from programs import GROUPS, LOOPS, MODULES, RUNS, outcome
 from rich.console import Console
 
 HEAD = """# Hard situations
@@ -29,7 +29,7 @@ TABLE = """
 
 def main() -> int:
     """Write the tables to the file that is named."""
-    runs = [(whose, name, loop) for name in PROGRAMS for whose in MODULES for loop in LOOPS]
+    runs = [(whose, *run) for run in RUNS for whose in MODULES]
     with ThreadPoolExecutor(2) as threads:
         outcomes = dict(zip(runs, threads.map(lambda run: outcome(*run), runs), strict=True))
     text = HEAD.format(gevent=gevent.__version__, python=sys.version.split()[0])
@@ -38,7 +38,10 @@ def main() -> int:
         for name in programs:
             cells = [name]
             for whose in MODULES:
-                each = [outcomes[whose, name, loop].replace("|", "\\|") for loop in LOOPS]
+                each = [
+                    outcomes.get((whose, name, loop), "not tried").replace("|", "\\|")
+                    for loop in LOOPS
+                ]
                 same = len(set(each)) == 1
                 cells.append(each[0] if same else f"libev: {each[0]}; libuv: {each[1]}")
             text += f"| {' | '.join(cells)} |\n"

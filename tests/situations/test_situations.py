@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from programs import DEFECTS, LOOPS, PROGRAMS, outcome
+from programs import DEFECTS, RUNS, outcome
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(("name", "loop"), RUNS)
 def test_it_goes_right(name: str, loop: str) -> None:
     assert outcome("hubpool", name, loop) == "right"
 

@@ -179,10 +179,15 @@ def test_kill_does_not_wait_for_a_thread_that_has_come_since(
 
 def test_a_call_into_a_hub_that_is_destroyed_meanwhile_ends() -> None:
     said: list[str] = []
+    begun = threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        gevent.sleep(0.5)
 
     def task() -> None:
         try:
-            from_thread.run(gevent.sleep, 0.5)
+            from_thread.run(wait)
         except RuntimeError as error:
             said.append(str(error))
         else:
@@ -191,7 +196,7 @@ def test_a_call_into_a_hub_that_is_destroyed_meanwhile_ends() -> None:
 
     def run() -> None:
         hubpool.ThreadPool(1).spawn(task)
-        gevent.sleep(0.05)
+        until(begun.is_set)
         gevent.get_hub().destroy(destroy_loop=True)
 
     thread = threading.Thread(target=run)
