@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gevent.greenlet import Greenlet
 
 if TYPE_CHECKING:
+    from hubpool._account import Account
     from hubpool._future import Future
-    from hubpool._hub import Account
     from hubpool.threadpool import ThreadPool
 
 

@@ -18,8 +18,9 @@ from gevent.lock import Semaphore
 from gevent.pool import GroupMappingMixin
 
 from hubpool import _exit, _fork, _gevent
+from hubpool._account import Account
 from hubpool._future import Future
-from hubpool._hub import Account, close_inherited, may_wait
+from hubpool._hub import close_inherited, may_wait
 from hubpool._intake import Intake
 from hubpool._limit import thread_limit
 from hubpool._lookups import LOOKUPS, Builtin

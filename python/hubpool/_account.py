@@ -1,0 +1,167 @@
+"""What a hub's thread knows of one pool's outstanding work, and who waits for it."""
+
+from __future__ import annotations
+
+import math
+import time
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from gevent.event import AsyncResult, Event
+from gevent.hub import get_hub
+from gevent.hub import sleep as gevent_sleep
+
+from hubpool._hub import hub_wake
+from hubpool._report import Unretrieved, WatchedResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hubpool._report import ReportErrors
+
+#: The shortest time, in seconds, that the libuv loop can wait for.
+_TICK = 0.001
+#: The most frames of a traceback that is too deep to be copied.
+_DEEPEST = 100
+
+
+class Account:
+    """What the hub's thread knows of one pool's outstanding work.
+
+    Workers refer to it and not to the pool, so that a pool can be dropped
+    while its threads live. Only the hub's thread changes it.
+    """
+
+    __slots__ = ("_begun", "_events", "hub", "report_errors", "slots", "wake", "watchers")
+
+    def __init__(self, hub: Any, slots: Any, report_errors: ReportErrors) -> None:
+        self.hub = hub
+        self.report_errors = report_errors
+        self.slots = slots
+        self.wake = hub_wake(hub)
+        #: One entry each; its operations are whole, whatever signal comes.
+        self._begun: list[None] = []
+        #: Greenlets that wait for workers to end.
+        self.watchers = 0
+        self._events: list[Event] = []
+
+    @property
+    def outstanding(self) -> int:
+        """Tasks whose results have not been delivered, and maps at work."""
+        return len(self._begun)
+
+    def begin(self) -> None:
+        """Count a task, or a map that has come to work."""
+        self._begun.append(None)
+        try:
+            self.wake.hold()
+        except BaseException:
+            self._begun.pop()
+            raise
+
+    def end(self) -> None:
+        """Take that back; tell who waits for the pool to be empty."""
+        self._begun.pop()
+        self.wake.release()
+        if not self._begun:
+            self.notify()
+
+    def deliver(self, result: AsyncResult[Any] | None, value: Any, error: Any) -> None:
+        """Settle a task's result; without one, report what happened."""
+        if result is None:
+            if error is None:
+                self.notify()
+            else:
+                self._handle_error(error)
+            return
+        self.slots.release()
+        try:
+            if error is None:
+                result.set(value)
+            else:
+                try:
+                    if isinstance(result, WatchedResult):
+                        result.unretrieved = Unretrieved(self.wake, error)
+                    elif self.report_errors == "always":
+                        self._handle_error(error)
+                finally:
+                    _set_exception(result, error[1])
+        finally:
+            self.end()
+
+    def cancel(self, result: AsyncResult[Any], error: BaseException) -> None:
+        """Settle the result of a task that will not be run."""
+        self.slots.release()
+        try:
+            result.set_exception(error)
+        finally:
+            self.end()
+
+    def _handle_error(self, error: Any) -> None:
+        context, exc_info = error
+        self.hub.handle_error(context, *exc_info)
+
+    def notify(self) -> None:
+        """Let all who wait look again."""
+        for event in self._events:
+            event.set()
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait cooperatively, so many seconds, for what ends or exits bring about.
+
+        Return whether the condition holds.
+        """
+        if condition():
+            return True
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        if get_hub() is not self.hub or self.hub.loop is None:
+            # This hub's loop cannot tell another thread, nor can a dead one, so it looks.
+            delay = _TICK
+            while not condition():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                gevent_sleep(max(min(delay, left), _TICK))
+                delay = min(delay * 2, 0.05)
+            return True
+        event = Event()
+        self._events.append(event)
+        self.watchers += 1
+        self.wake.hold()
+        try:
+            while not condition():
+                event.clear()
+                if condition():
+                    break
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                event.wait(None if timeout is None else max(left, _TICK))
+            return True
+        finally:
+            self.wake.release()
+            self.watchers -= 1
+            self._events.remove(event)
+            # A worker that saw that it was waited for has posted by now.
+            self.wake.sweep()
+
+
+def _set_exception(result: AsyncResult[Any], exc_info: Any) -> None:
+    kind, error, traceback = exc_info
+    try:
+        result.set_exception(error, exc_info)
+    except RecursionError:
+        # gevent copies the traceback frame by frame, the one within the other.
+        result.set_exception(error, (kind, error, _outermost(traceback)))
+
+
+def _outermost(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the traceback without what is deeper than anybody reads."""
+    frames: list[tuple[FrameType, int, int]] = []
+    while traceback is not None and len(frames) < _DEEPEST:
+        frames.append((traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    clipped: TracebackType | None = None
+    for frame in reversed(frames):
+        clipped = TracebackType(clipped, *frame)
+    return clipped
