@@ -349,9 +349,15 @@ def abandon_wakes() -> None:
 
 
 def close_inherited() -> None:
-    """Drop what :func:`abandon_wakes` kept, once the loop has been made anew."""
-    while _inherited:
-        _inherited.pop().close()
+    """Drop what :func:`abandon_wakes` kept for the calling thread, once its loop is made anew.
+
+    Another thread's loop runs no more, and must not be touched: that thread may have been
+    changing it as the process was forked.
+    """
+    for wake in tuple(_inherited):
+        if wake.is_here():
+            _inherited.remove(wake)
+            wake.close()
 
 
 def may_wait_here() -> bool:

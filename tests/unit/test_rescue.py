@@ -15,7 +15,7 @@ import pytest
 from gates import LIMIT, Gate, fail, settle, until
 
 import hubpool
-from hubpool import _gevent, _worker
+from hubpool import _gevent, _hub, _worker
 from hubpool._hub import hub_wake
 from hubpool._native import Core
 
@@ -436,3 +436,18 @@ def test_a_notice_that_nobody_waits_for_any_more_does_not_stay(pool: hubpool.Thr
     left: deque[object] = deque()
     account.wake.native.drain(left)
     assert not left
+
+
+def test_a_forked_child_leaves_the_loops_of_other_threads_alone() -> None:
+    wake = _hub.HubWake(gevent.get_hub())
+    wake.enter_loop()
+    _hub._inherited.append(wake)
+    # As in a child that one of the pool's threads has forked.
+    thread = threading.Thread(target=_hub.close_inherited)
+    thread.start()
+    thread.join()
+    assert wake._watcher.active
+    _hub.close_inherited()
+    assert wake._watcher is None
+    assert wake not in _hub._inherited
+    wake.native.close()
