@@ -17,6 +17,7 @@ from hubpool._report import Unretrieved, WatchedResult
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hubpool._reply import Reply
     from hubpool._report import ReportErrors
 
 #: The shortest time, in seconds, that the libuv loop can wait for.
@@ -66,7 +67,7 @@ class Account:
         if not self._begun:
             self.notify()
 
-    def deliver(self, result: AsyncResult[Any] | None, value: Any, error: Any) -> None:
+    def deliver(self, result: AsyncResult[Any] | Reply | None, value: Any, error: Any) -> None:
         """Settle a task's result; without one, report what happened."""
         if result is None:
             if error is None:
@@ -76,26 +77,28 @@ class Account:
             return
         self.slots.release()
         try:
-            if error is None:
-                result.set(value)
-            else:
-                try:
-                    if isinstance(result, WatchedResult):
-                        result.unretrieved = Unretrieved(self.wake, error)
-                    elif self.report_errors == "always":
-                        self._handle_error(error)
-                finally:
-                    _set_exception(result, error[1])
+            if error is not None:
+                if isinstance(result, WatchedResult):
+                    result.unretrieved = Unretrieved(self.wake, error)
+                elif self.report_errors == "always":
+                    self._handle_error(error)
         finally:
-            self.end()
+            try:
+                self.end()
+            finally:
+                # This may run who waits for it.
+                if error is None:
+                    result.set(value)
+                else:
+                    _set_exception(result, error[1])
 
-    def cancel(self, result: AsyncResult[Any], error: BaseException) -> None:
+    def cancel(self, result: AsyncResult[Any] | Reply, error: BaseException) -> None:
         """Settle the result of a task that will not be run."""
         self.slots.release()
         try:
-            result.set_exception(error)
-        finally:
             self.end()
+        finally:
+            result.set_exception(error)
 
     def _handle_error(self, error: Any) -> None:
         context, exc_info = error
@@ -146,7 +149,7 @@ class Account:
             self.wake.sweep()
 
 
-def _set_exception(result: AsyncResult[Any], exc_info: Any) -> None:
+def _set_exception(result: AsyncResult[Any] | Reply, exc_info: Any) -> None:
     kind, error, traceback = exc_info
     try:
         result.set_exception(error, exc_info)

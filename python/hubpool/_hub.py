@@ -80,7 +80,7 @@ class HubWake:
     def release(self) -> None:
         """Take back one :meth:`hold`. Hub's thread only."""
         self._holds.pop()
-        if not self._holds:
+        if not self._holds and not self._looks_out():
             self._adjust()
 
     def _adjust(self) -> None:
@@ -191,12 +191,17 @@ class HubWake:
     def look_out(self) -> None:
         """Look out for messages, if that pays, as soon as the hub is idle. Hub's thread only."""
         if (
-            not self._changing
+            not self._looks_out()
+            and not self._changing
             and self._lookout is not None
-            and not self._lookout.active
             and self.native.look_out_pays()
         ):
             self._change_watchers(self._lookout.start, self._when_idle())
+
+    def _looks_out(self) -> bool:
+        # If so, it finds soon that nobody waits any more, and has the loop not count the watcher.
+        lookout = self._lookout
+        return lookout is not None and lookout.active
 
     def _change_watchers(self, change: Callable[..., object], *args: Any) -> None:
         # A signal handler that comes meanwhile leaves them alone.
@@ -222,6 +227,7 @@ class HubWake:
             if self._lookout is not None:
                 # Nobody has anything to wait for, or the hub was destroyed, and its loop was not.
                 self._change_watchers(self._lookout.stop)
+            self._adjust()
             return
         if _gevent.has_callbacks(hub.loop):
             return  # Somebody is about to run; the hub will not sleep.
@@ -241,7 +247,7 @@ class HubWake:
 
         For who is delivered one: to deliver them there would nest as deep as there are some.
         """
-        self.native.drain(self._messages)
+        self.native.collect(self._messages)
         self._messages.append(_call(function))
 
     def _deliver(self) -> None:
@@ -259,10 +265,13 @@ class HubWake:
                     target.deliver(result, value, error)
                 except BaseException:  # noqa: BLE001 - the hub decides what to do with it
                     self.report(target, *sys.exc_info())
-        finally:
+        except BaseException:
             if todo:
                 # A signal handler has raised between two of them.
                 self.native.post(_call(_wake_up))
+            # Or the hub is being destroyed: libuv's loop goes on until it counts nothing.
+            self._adjust()
+            raise
 
     def report(self, context: Any, *exc_info: Any) -> None:
         """Have the hub handle an error. Hub's thread only."""

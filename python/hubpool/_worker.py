@@ -14,7 +14,7 @@ from greenlet import getcurrent, greenlet
 
 from hubpool import _gevent, from_thread
 from hubpool._limit import thread_limit
-from hubpool._native import Batch, Claims, Core, Worker, name_thread
+from hubpool._native import Batch, Claims, Core, Wake, Worker, name_thread
 from hubpool._report import Unretrieved
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class _Worker(greenlet):
     _left = False
     #: What it runs before it pulls any job.
     _first_job: Any = None
+    #: What it tells its results, if that is always the same.
+    _wake: Wake | None = None
     _hub_of_worker: Any = None
     _idle_task_timeout: float = -1
 
@@ -101,7 +103,7 @@ class _Worker(greenlet):
         threads = threading._active  # type: ignore[attr-defined]
         ident = threading.get_ident()
         try:
-            place = self._place = Worker(self._core, self._idle_task_timeout, self)
+            place = self._place = Worker(self._core, self._idle_task_timeout, self, self._wake)
             next_job = place.next
             get_hub_if_exists = _gevent.get_hub_if_exists
             run_job = self._run_job
@@ -278,6 +280,7 @@ class _WorkerGreenlet(_Worker):
         # The pool itself is only weakly referred to, so that it can be dropped.
         self._pool = weakref.ref(threadpool)
         self._account = threadpool._account
+        self._wake = self._account.wake.native
         self._workers = threadpool._worker_greenlets
         self._idle_task_timeout = threadpool._idle_task_timeout
         self._core.register()

@@ -26,6 +26,7 @@ from hubpool._limit import thread_limit
 from hubpool._lookups import LOOKUPS, Builtin
 from hubpool._map import IMap, IMapUnordered
 from hubpool._native import Core
+from hubpool._reply import Reply
 from hubpool._report import WatchedResult, check_report_errors
 from hubpool._worker import _WorkerGreenlet
 from hubpool.exceptions import TaskCancelledError
@@ -334,7 +335,12 @@ class ThreadPool(GroupMappingMixin):
         if type(func) is Builtin and func in LOOKUPS and self._is_hubs():
             found: _T = self._lookup_pool().apply(func, args, kwds)
             return found
-        result: Any = self.spawn(func, *args, **kwds)
+        result: Any
+        if kwds or self._report_errors == "unretrieved" or not self._spawns():
+            result = self.spawn(func, *args, **kwds)
+        else:
+            result = Reply(self.hub)
+            self._submit(func, tuple(args), {}, result)
         try:
             return result.get()  # type: ignore[no-any-return]
         except BaseException:
@@ -403,14 +409,19 @@ class ThreadPool(GroupMappingMixin):
             task is not queued then. When the interpreter is about to exit the
             function is called here instead.
         """
+        result: AsyncResult[_T] = self._new_result()
+        self._submit(func, args, kwargs, result)
+        return result
+
+    def _submit(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
         if _fork.under_way:
             _fork.settle()
         if self.hub is not get_hub():
             self._check_thread()
         if not callable(func):
             raise TypeError(f"func must be callable: {func!r}")
-        result: AsyncResult[_T] = self._new_result()
-        task = (func, args, kwargs, result, self._new_context())
+        context = copy_context() if self._copy_context else None
+        task = (func, args, kwargs, result, context)
         while True:
             slots = self._available_worker_threads_greenlet_sem
             slots.acquire()
@@ -419,22 +430,22 @@ class ThreadPool(GroupMappingMixin):
         core = self._core
         begun = False
         try:
-            if core.wants_worker(1):
-                self._add_thread_if_needed()
             self._account.begin()
             begun = True
+            if core.offer(task):
+                return
+            self._add_thread_if_needed()
             manned = core.submit(task)
         except BaseException as error:
             slots.release()
             if begun:
                 self._account.end()
-            elif isinstance(error, RuntimeError) and _exit.begun:
+            if isinstance(error, RuntimeError) and _exit.begun:
                 _run_here(result, func, args, kwargs)
-                return result
+                return
             raise
         if not manned:
             self._rescue(task)
-        return result
 
     def _rescue(self, task: Any) -> None:
         # The last worker has expired just before the task was queued, or there
@@ -489,7 +500,7 @@ class ThreadPool(GroupMappingMixin):
         The iterable is advanced in a new greenlet on the hub's thread. Raises
         what the first item in order to fail raised, or what the iterable raised.
         """
-        if not self._runs_batches():
+        if not self._spawns():
             result: list[Any] = super().map(func, iterable)
             return result
         self._check_batch(func)
@@ -518,7 +529,7 @@ class ThreadPool(GroupMappingMixin):
         return self._imap(IMapUnordered, super().imap_unordered, func, iterables, maxsize)
 
     def _imap(self, kind: Any, general: Any, func: Any, iterables: Any, maxsize: Any) -> Any:
-        if not self._runs_batches():
+        if not self._spawns():
             return general(func, *iterables, maxsize=maxsize)
         self._check_batch(func)
         if maxsize is not None:
@@ -535,8 +546,8 @@ class ThreadPool(GroupMappingMixin):
         if not callable(func):
             raise TypeError(f"func must be callable: {func!r}")
 
-    def _runs_batches(self) -> bool:
-        # Who overrides spawn(), in a class or an instance, sees each item of each map.
+    def _spawns(self) -> bool:
+        # Who overrides spawn(), in a class or an instance, sees each call and each item of a map.
         return getattr(self.spawn, "__func__", None) is _spawn
 
     def _apply_immediately(self) -> bool:

@@ -38,6 +38,9 @@ class LateCore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._core, name)
 
+    def offer(self, task: object) -> bool:
+        return False  # So a worker is looked for, and the task is submitted then.
+
     def submit(self, task: object) -> bool | None:
         self._core.shrink_to(0)
         until(lambda: not self._core.workers)

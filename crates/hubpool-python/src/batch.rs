@@ -224,7 +224,7 @@ impl Batch {
     }
 
     fn ring(&self, py: Python<'_>) -> impl FnOnce(Rings) {
-        move |_| self.wake.get().post(self.message.clone_ref(py))
+        move |_| self.wake.get().post_attached(self.message.clone_ref(py))
     }
 }
 

@@ -47,6 +47,12 @@ impl Core {
         taken
     }
 
+    /// Queues a task, counted as unfinished, if there are workers enough for it: else
+    /// the caller starts one and submits the task then.
+    fn offer(&self, task: Py<PyAny>) -> bool {
+        self.pool.offer(task).is_ok()
+    }
+
     /// Takes back a task that no worker has taken, named by itself or by its
     /// result; `False` if one has.
     fn withdraw(&self, task: &Bound<'_, PyAny>) -> bool {
@@ -164,20 +170,22 @@ struct Desk {
     taken: Option<Py<PyAny>>,
     /// The last task's message, for `wake`.
     outgoing: Option<Py<PyAny>>,
-    /// The hub that the last message was for.
+    /// The hub that the last message was for, or that the pool belongs to.
     wake: Option<Py<Wake>>,
 }
 
 #[pymethods]
 impl Worker {
     /// `idle_task_timeout` is in seconds; a negative one means never. The tasks
-    /// run in the context of the `greenlet`.
+    /// run in the context of the `greenlet`. A pool's worker has the pool's hub to `wake`.
     #[new]
+    #[pyo3(signature = (core, idle_task_timeout, greenlet, wake=None))]
     fn new(
         py: Python<'_>,
         core: Py<Core>,
         idle_task_timeout: f64,
         greenlet: Py<PyAny>,
+        wake: Option<Py<Wake>>,
     ) -> PyResult<Self> {
         let sys = py.import("sys")?;
         Ok(Self {
@@ -192,7 +200,7 @@ impl Worker {
                 hold: Hold::new(py)?,
                 taken: None,
                 outgoing: None,
-                wake: None,
+                wake,
             }),
         })
     }
@@ -289,24 +297,27 @@ impl Worker {
             (!desk.hold.is_over(), desk.outgoing.take(), wake)
         };
         let wake = wake.as_ref().map(Py::get);
-        let send = || {
-            if let (Some(wake), Some(message)) = (wake, outgoing) {
-                wake.post(message);
-            }
-        };
         if may_stay && let Some(job) = pool.try_next(&self.place) {
-            send();
+            if let (Some(wake), Some(message)) = (wake, outgoing) {
+                wake.post_attached(message);
+            }
             self.desk.lock().map_err(poisoned)?.taken = Some(job.clone_ref(py));
             return Ok(Some(job));
         }
         let busy = pool.queued() > 0;
         let next = detached(py, &self.core.get().turnstile, || {
-            send();
+            if let Some(wake) = wake {
+                if let Some(message) = outgoing {
+                    wake.post(message);
+                }
+                wake.let_go();
+            }
             if busy {
                 stay_away();
             }
             pool.next_when(&self.place, self.idle, || wake.is_none_or(Wake::looking))
         });
+        pool.call_next(&self.place);
         let job = match next {
             Next::Job(job) => Some(job),
             Next::Exit | Next::Expired => {

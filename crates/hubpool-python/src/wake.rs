@@ -69,6 +69,11 @@ impl Wake {
         extend(into, self.outbox.drain())
     }
 
+    /// Moves what there is into a deque, without answering a wake-up. For the hub's thread.
+    fn collect(&self, into: &Bound<'_, PyAny>) -> PyResult<()> {
+        extend(into, self.outbox.collect())
+    }
+
     /// Whether it is worth the hub's time to look out before it sleeps.
     fn look_out_pays(&self) -> bool {
         self.outbox.look_out_pays()
@@ -90,6 +95,18 @@ impl Wake {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a message of a worker that has the interpreter; it must tell the hub when it
+    /// [has let go](Self::let_go).
+    pub fn post_attached(&self, message: Py<PyAny>) {
+        self.outbox.occupy(true);
+        self.post(message);
+    }
+
+    /// Tells a hub that looks out that it can have the interpreter.
+    pub fn let_go(&self) {
+        self.outbox.occupy(false);
+    }
+
     /// Whether the hub's thread has let the interpreter go to look out.
     pub fn looking(&self) -> bool {
         self.outbox.looking()
@@ -97,6 +114,9 @@ impl Wake {
 }
 
 fn extend(into: &Bound<'_, PyAny>, messages: Vec<Py<PyAny>>) -> PyResult<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
     let py = into.py();
     into.call_method1(intern!(py, "extend"), (PyList::new(py, messages)?,))?;
     Ok(())

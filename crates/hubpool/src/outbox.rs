@@ -19,6 +19,9 @@ pub struct Outbox<M> {
     /// Whether the hub looks out. Written by the hub under the lock; workers
     /// read it without.
     looking: AtomicBool,
+    /// Whether who pushed last has what the hub needs to go on, and is about to let it go.
+    /// Written and read without the lock: it only advises.
+    occupied: AtomicBool,
     search: Search,
 }
 
@@ -43,6 +46,7 @@ impl<M> Outbox<M> {
             }),
             filled: AtomicBool::new(false),
             looking: AtomicBool::new(false),
+            occupied: AtomicBool::new(false),
             search: Search::new(),
         }
     }
@@ -58,6 +62,13 @@ impl<M> Outbox<M> {
         !self.looking() && !std::mem::replace(&mut inner.rung, true)
     }
 
+    /// Says whether the caller, who pushes, keeps a lock that the hub needs to go on. A hub
+    /// that looks out and finds a message waits a few microseconds for that to end, which is less
+    /// than a sleep on the lock would cost.
+    pub fn occupy(&self, occupied: bool) {
+        self.occupied.store(occupied, Ordering::Release);
+    }
+
     /// Takes all messages, oldest first; the next push asks for a wake-up again.
     ///
     /// This answers a wake-up: what woke the hub must have been reset before,
@@ -67,6 +78,13 @@ impl<M> Outbox<M> {
         let mut inner = self.inner.lock();
         inner.rung = false;
         self.take(&mut inner)
+    }
+
+    /// Takes all messages, oldest first, without answering a wake-up: for a hub that wants
+    /// what it can have by now. The wake-up, if there is one, finds what comes later.
+    #[must_use]
+    pub fn collect(&self) -> Vec<M> {
+        self.take(&mut self.inner.lock())
     }
 
     /// Whether it is worth the hub's time to look out before it sleeps.
@@ -89,8 +107,10 @@ impl<M> Outbox<M> {
             }
             self.looking.store(true, Ordering::Release);
         }
-        self.search
-            .run(|| self.filled.load(Ordering::Acquire), || true);
+        self.search.run(
+            || self.filled.load(Ordering::Acquire),
+            || !self.occupied.load(Ordering::Acquire),
+        );
         // From here on a push rings, or has left its message already.
         let mut inner = self.inner.lock();
         self.looking.store(false, Ordering::Release);

@@ -39,6 +39,9 @@ struct State<J> {
     parked: Vec<Worker>,
     /// Whether a worker is SEARCHING; at most one is.
     searching: bool,
+    /// Whether a worker is CALLED: woken for a job, or back from a search that has
+    /// found one, and not going yet. Meanwhile nobody else is woken.
+    called: bool,
     /// Set while workers shall leave an empty queue until this many are left.
     shrink_to: Option<usize>,
     /// Set for good by [`Pool::close`].
@@ -70,6 +73,7 @@ impl<J> Pool<J> {
                 workers: 0,
                 parked: Vec::new(),
                 searching: false,
+                called: false,
                 shrink_to: None,
                 closed: false,
             }),
@@ -127,6 +131,29 @@ impl<J> Pool<J> {
             worker.wake();
         }
         Ok(manned)
+    }
+
+    /// Begins a task and submits its job, unless one more worker would help it or the
+    /// pool is closed.
+    ///
+    /// # Errors
+    ///
+    /// The job comes back with nothing done.
+    pub fn offer(&self, job: J) -> Result<(), J> {
+        let sleeper = {
+            let mut state = self.state.lock();
+            if state.closed || state.wants_worker(self.maxsize(), self.unfinished() + 1) {
+                return Err(job);
+            }
+            self.begin(1);
+            state.queue.push_back(job);
+            self.publish(&state);
+            state.sleeper()
+        };
+        if let Some(worker) = sleeper {
+            worker.wake();
+        }
+        Ok(())
     }
 
     /// Takes back the newest job that `is_it` knows and that no worker has taken.
@@ -253,7 +280,9 @@ impl<J> Pool<J> {
     /// Call it on the thread that made `worker`, and from no other. With
     /// `idle`, a worker that gets no job for that long ends.
     pub fn next(&self, worker: &Worker, idle: Option<Duration>) -> Next<J> {
-        self.next_when(worker, idle, || true)
+        let next = self.next_when(worker, idle, || true);
+        self.call_next(worker);
+        next
     }
 
     /// Does as [`next`](Self::next), for jobs that need something which their
@@ -261,7 +290,8 @@ impl<J> Pool<J> {
     ///
     /// A worker that sees a job come while it is SEARCHING takes it as soon as
     /// `ready` says that the submitter has let go, or a few microseconds later:
-    /// that is less than a sleep on the lock would cost.
+    /// that is less than a sleep on the lock would cost. Once it has got what the job
+    /// needs, the worker must [call the next one](Self::call_next).
     pub fn next_when(
         &self,
         worker: &Worker,
@@ -276,20 +306,16 @@ impl<J> Pool<J> {
             if self.must_exit(&state, worker) {
                 state.workers -= 1;
                 state.settle_shrink();
+                drop(state);
+                self.call_next(worker);
                 return Next::Exit;
             }
             if let Some(job) = state.queue.pop_front() {
                 self.publish(&state);
                 worker.serve();
-                // A searching worker stands in for the sleepers that were not
-                // woken while it searched; it passes the call on.
-                let sleeper = (!state.queue.is_empty()).then(|| state.sleeper()).flatten();
-                drop(state);
-                if let Some(sleeper) = sleeper {
-                    sleeper.wake();
-                }
                 return Next::Job(job);
             }
+            state.answer(worker);
             if may_search && !state.searching && self.search.pays() {
                 may_search = false;
                 state.searching = true;
@@ -297,6 +323,8 @@ impl<J> Pool<J> {
                 self.search.run(|| self.queued() > 0, &ready);
                 state = self.state.lock();
                 state.searching = false;
+                // It stands in for the sleepers that were not woken while it searched.
+                state.call(worker);
                 continue;
             }
             worker.prepare();
@@ -314,6 +342,23 @@ impl<J> Pool<J> {
                     return Next::Expired;
                 }
             }
+        }
+    }
+
+    /// Wakes one more worker if jobs wait and the calling one was woken for the job that it
+    /// has taken. So workers come one after another, each as soon as the one before has
+    /// got going, and not all at once for jobs that one of them does in passing.
+    pub fn call_next(&self, worker: &Worker) {
+        if !worker.is_called() {
+            return; // Who is, or was, has seen to it.
+        }
+        let sleeper = {
+            let mut state = self.state.lock();
+            state.answer(worker);
+            (!state.queue.is_empty()).then(|| state.sleeper()).flatten()
+        };
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
         }
     }
 
@@ -378,12 +423,26 @@ impl<J> State<J> {
         }
     }
 
-    /// The worker to wake for a new job: none while one is SEARCHING.
+    /// The worker to wake for a new job: none while one is SEARCHING or CALLED.
     fn sleeper(&mut self) -> Option<Worker> {
-        if self.searching {
-            None
-        } else {
-            self.parked.pop()
+        if self.searching || self.called {
+            return None;
+        }
+        let worker = self.parked.pop()?;
+        self.call(&worker);
+        Some(worker)
+    }
+
+    fn call(&mut self, worker: &Worker) {
+        self.called = true;
+        worker.set_called(true);
+    }
+
+    /// The worker is on its way no more: it has got going, or there is nothing to do.
+    fn answer(&mut self, worker: &Worker) {
+        if worker.is_called() {
+            worker.set_called(false);
+            self.called = false;
         }
     }
 

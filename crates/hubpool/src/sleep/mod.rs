@@ -39,6 +39,8 @@ struct Parking {
     notified: AtomicBool,
     /// Whether the worker has ever got a job.
     served: AtomicBool,
+    /// Whether the worker is CALLED. Written under the pool's lock.
+    called: AtomicBool,
 }
 
 impl Worker {
@@ -50,6 +52,7 @@ impl Worker {
                 thread: thread::current(),
                 notified: AtomicBool::new(false),
                 served: AtomicBool::new(false),
+                called: AtomicBool::new(false),
             }),
         }
     }
@@ -62,6 +65,16 @@ impl Worker {
     /// Whether the worker has ever got a job.
     pub(crate) fn has_served(&self) -> bool {
         self.parking.served.load(Ordering::Relaxed)
+    }
+
+    /// Whether the worker is CALLED.
+    pub(crate) fn is_called(&self) -> bool {
+        self.parking.called.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether it is, under the pool's lock.
+    pub(crate) fn set_called(&self, called: bool) {
+        self.parking.called.store(called, Ordering::Relaxed);
     }
 
     /// Announces that the next wake-up is meant for the coming [`park`](Self::park).
