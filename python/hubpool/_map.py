@@ -3,7 +3,7 @@
 A greenlet feeds the items to a native batch and lets workers claim them; the
 reader, an iterator, takes the results. Both are told by messages, never by polling.
 The greenlet does not refer to the reader, so that a reader that is dropped is gone at
-once, and can end the greenlet.
+once, and can end the greenlet. A few items that are there already are fed at once.
 """
 
 from __future__ import annotations
@@ -37,8 +37,23 @@ _WIDEST_WINDOW = 1024
 _TURN = 0.001
 
 
-class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
-    """A batch, the greenlet that feeds it, and what its messages bring about on the hub."""
+class _Feed:
+    """A batch, what feeds it, and what its messages bring about on the hub."""
+
+    __slots__ = (
+        "_account",
+        "_engaged",
+        "_given_up",
+        "_greenlet",
+        "_iterables",
+        "_pool",
+        "_post",
+        "_room",
+        "_there",
+        "batch",
+        "ending",
+        "wake",
+    )
 
     def __init__(
         self,
@@ -48,7 +63,6 @@ class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
         ordered: bool,
         limit: int | None,
     ) -> None:
-        Greenlet.__init__(self)
         self._pool = pool
         self._account = pool._account
         self.wake = pool._account.wake
@@ -56,7 +70,8 @@ class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
         self._there = Event()
         #: One entry for each time that the batch has come to work; the account has as many.
         self._engaged: list[None] = []
-        self._source: Any = _source(iterables)
+        self._iterables: Any = _iterators(iterables)
+        self._greenlet: Any = None
         self._given_up = False
         #: What the source raised, or ended the map before its time.
         self.ending: BaseException | None = None
@@ -66,19 +81,36 @@ class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
             len(iterables) != 1, ordered, limit, pool._new_context(),
         )  # fmt: skip
 
-    def _run(self) -> None:
+    def start(self) -> None:
+        """Feed all items: at once if nothing could keep the caller waiting, else in a greenlet."""
+        source, inert, few = self._iterables
+        self._iterables = None
+        if few and not self.batch.limited:
+            self.batch.feed_all(list(source))
+            self.batch.exhaust()  # Nobody reads yet.
+            self._attend()
+        else:
+            self._greenlet = Greenlet.spawn(self._run, source, inert)
+
+    def _run(self, source: Iterator[Any], inert: bool) -> None:
         try:
-            self.feed(*self._source)
+            self.feed(source, inert)
         except BaseException as error:
             self.ending = self.ending or error
             if isinstance(error, GreenletExit):
                 self.give_up()
             raise
         finally:
-            self._source = None
             # No items will follow.
             if self.batch.exhaust():
                 self._there.set()
+
+    def kill(self, *args: Any) -> None:
+        """End the feeding, and the map. As :meth:`gevent.Greenlet.kill`."""
+        if self._greenlet is not None:
+            self._greenlet.kill(*args)
+        # It may not have begun, or have read all already.
+        self.give_up()
 
     def share(self) -> None:
         """Let workers join that the batch could use."""
@@ -173,8 +205,7 @@ class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
         now = time.monotonic()
         if now < turn:
             return turn
-        if self:  # It is this greenlet that runs.
-            gevent.sleep(0)
+        gevent.sleep(0)
         return now + _TURN
 
     def _await_room(self, low: int) -> None:
@@ -230,6 +261,13 @@ class _Feed(Greenlet):  # type: ignore[type-arg] # no generic at run time
         return whole, None
 
 
+    def end(self) -> None:
+        """Raise what the iterable raised, or ended the map before its time, once."""
+        error, self.ending = self.ending, None
+        if error is not None:
+            raise error
+
+
 class _Post:
     """The target of a batch's messages, which knows the feed while it works."""
 
@@ -244,12 +282,16 @@ class _Post:
             feed.told()
 
 
-def _source(iterables: tuple[Iterable[Any], ...]) -> tuple[Iterator[Any], bool]:
-    """Return the iterator over a map's items, and whether it runs no code of the program's."""
-    inert = all(type(iterable) in _INERT for iterable in iterables)
+def _iterators(iterables: tuple[Any, ...]) -> tuple[Iterator[Any], bool, bool]:
+    """Return the iterator over a map's items, whether it runs no code of the program's, and
+    whether it then has but a few.
+    """
     if len(iterables) == 1:
-        return iter(iterables[0]), inert
-    return zip(*iterables, strict=False), inert
+        iterable = iterables[0]
+        inert = type(iterable) in _INERT
+        return iter(iterable), inert, inert and not iterable[_CHUNK : _CHUNK + 1]
+    inert = all(type(iterable) in _INERT for iterable in iterables)
+    return zip(*iterables, strict=False), inert, False
 
 
 class IMapUnordered:
@@ -267,13 +309,7 @@ class IMapUnordered:
         self._everything = not limit
         self._ready: deque[Any] = deque()
         self._feed = _Feed(pool, func, iterables, self._ordered, limit or None)
-
-    @classmethod
-    def spawn(cls, *arguments: Any) -> IMapUnordered:
-        """Return the iterator; a new greenlet feeds it."""
-        mapping = cls(*arguments)
-        mapping._feed.start()
-        return mapping
+        self._feed.start()
 
     def __del__(self) -> None:
         # Who has begun to read and drops it wants no more of it. Who never
@@ -293,8 +329,6 @@ class IMapUnordered:
     ) -> None:
         """End the map: nothing is read or begun any more. As :meth:`gevent.Greenlet.kill`."""
         self._feed.kill(exception, block, timeout)
-        # It may not have begun, or have read all already.
-        self._feed.give_up()
 
     def __iter__(self) -> IMapUnordered:
         return self
@@ -317,16 +351,11 @@ class IMapUnordered:
             if results:
                 ready.extend(results)
             elif results is not None:
-                self._end()
+                self._feed.end()
                 raise StopIteration
 
     next = __next__
 
-    def _end(self) -> None:
-        """Raise what the iterable raised, or ended the map before its time, once."""
-        error, self._feed.ending = self._feed.ending, None
-        if error is not None:
-            raise error
 
 
 class IMap(IMapUnordered):
@@ -336,26 +365,21 @@ class IMap(IMapUnordered):
 
     _ordered = True
 
-    @classmethod
-    def whole(cls, pool: ThreadPool, func: Any, iterable: Iterable[Any]) -> list[Any]:
-        """Map, and return all results; raise what the first item in order to fail raised."""
-        mapping = cls(pool, func, (iterable,), None)
-        feed = mapping._feed
-        if type(iterable) in _INERT and not iterable[_CHUNK : _CHUNK + 1]:  # type: ignore[index] # a sequence
-            # There is nothing that could wait, so it needs no greenlet.
-            feed._run()
-        else:
-            feed.start()
-        try:
-            whole = feed.take_whole()
-            failure = None
-            if whole is None:
-                # The first failure ends the wait; the other items are run all the same.
-                whole, failure = feed.take_to_failure()
-        except BaseException:
-            feed.give_up()
-            raise
-        if failure is not None:
-            failure.reraise()
-        mapping._end()
-        return whole
+
+def map_whole(pool: ThreadPool, func: Any, iterable: Iterable[Any]) -> list[Any]:
+    """Map, and return all results; raise what the first item in order to fail raised."""
+    feed = _Feed(pool, func, (iterable,), ordered=True, limit=None)
+    feed.start()
+    try:
+        whole = feed.take_whole()
+        failure = None
+        if whole is None:
+            # The first failure ends the wait; the other items are run all the same.
+            whole, failure = feed.take_to_failure()
+    except BaseException:
+        feed.give_up()
+        raise
+    if failure is not None:
+        failure.reraise()
+    feed.end()
+    return whole

@@ -24,7 +24,7 @@ from hubpool._hub import close_inherited, may_wait
 from hubpool._intake import Intake
 from hubpool._limit import thread_limit
 from hubpool._lookups import LOOKUPS, Builtin
-from hubpool._map import IMap, IMapUnordered
+from hubpool._map import IMap, IMapUnordered, map_whole
 from hubpool._native import Core
 from hubpool._reply import Reply
 from hubpool._report import WatchedResult, check_report_errors
@@ -504,7 +504,7 @@ class ThreadPool(GroupMappingMixin):
             result: list[Any] = super().map(func, iterable)
             return result
         self._check_batch(func)
-        return IMap.whole(self, func, iterable)
+        return map_whole(self, func, iterable)
 
     def imap(
         self, func: Callable[..., Any], *iterables: Iterable[Any], maxsize: int | None = None
@@ -534,7 +534,7 @@ class ThreadPool(GroupMappingMixin):
         self._check_batch(func)
         if maxsize is not None:
             _check_maxsize(maxsize)
-        return kind.spawn(self, func, iterables, maxsize)
+        return kind(self, func, iterables, maxsize)
 
     def _new_context(self) -> Any:
         return copy_context() if self._copy_context else None

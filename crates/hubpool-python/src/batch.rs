@@ -92,6 +92,12 @@ impl Batch {
         self.inner.room(most)
     }
 
+    /// Whether items beyond a limit wait for the reader.
+    #[getter]
+    fn limited(&self) -> bool {
+        self.inner.is_limited()
+    }
+
     /// Asks for a message when at most `low` items are pending and there is
     /// room; `False` if that is so already.
     fn await_room(&self, low: usize) -> bool {
@@ -285,6 +291,7 @@ impl Claims {
                 None
             }
             index => {
+                self.take_ticket_back(py);
                 let result = self.result(py)?;
                 batch
                     .inner
@@ -346,6 +353,21 @@ impl Claims {
             self.unwatched.store(stride, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Takes the idle ticket back if there is nothing left to claim and nobody has taken it: it
+    /// would only make another worker look.
+    fn take_ticket_back(&self, py: Python<'_>) {
+        let batch = self.batch.get();
+        let pool = &batch.core.get().pool;
+        // The queue is not searched for it.
+        if batch.inner.is_drained()
+            && batch.inner.idle_tickets() == 1
+            && pool.queued() == 1
+            && pool.withdraw(|job| job.is(&self.batch)).is_some()
+        {
+            batch.inner.drop_ticket(batch.ring(py));
+        }
     }
 
     /// Whether the worker has had its time, and others need it.

@@ -13,7 +13,7 @@
 //! worker hardly lets it go, one more worker waits for it and not all.
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::collections::VecDeque;
 
 /// In which order results are read.
@@ -31,6 +31,8 @@ pub struct Batch<T, R> {
     state: Mutex<State<T, R>>,
     /// Tickets that no worker has begun to use, written under the lock.
     idle: AtomicUsize,
+    /// Whether no item is pending, and none will follow: written under the lock.
+    drained: AtomicBool,
     order: Order,
     /// The most items that may be running or finished and unread.
     limit: Option<usize>,
@@ -127,6 +129,7 @@ impl<T, R> Batch<T, R> {
                 feeder: None,
             }),
             idle: AtomicUsize::new(0),
+            drained: AtomicBool::new(false),
             order,
             limit,
         }
@@ -180,7 +183,18 @@ impl<T, R> Batch<T, R> {
     pub fn exhaust(&self) -> Rings {
         let mut state = self.state.lock();
         state.exhausted = true;
+        self.note_drained(&state);
         state.rings()
+    }
+
+    /// Whether a limit keeps items waiting for the reader.
+    pub fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    /// Whether the last item has been fed, and claimed or withdrawn.
+    pub fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Relaxed)
     }
 
     /// Tickets that no worker has begun to use: in the pool's queue, or on their way.
@@ -198,7 +212,9 @@ impl<T, R> Batch<T, R> {
     pub fn cancel(&self) -> (VecDeque<T>, Rings) {
         let mut state = self.state.lock();
         state.exhausted = true;
-        (std::mem::take(&mut state.pending), state.rings())
+        let pending = std::mem::take(&mut state.pending);
+        self.note_drained(&state);
+        (pending, state.rings())
     }
 
     /// Claims an item for the worker that holds a ticket, as one of up to
@@ -328,6 +344,7 @@ impl<T, R> Batch<T, R> {
             self.note_idle(state);
             return None;
         };
+        self.note_drained(state);
         let index = state.claimed;
         state.claimed += 1;
         state.running += 1;
@@ -384,6 +401,13 @@ impl<T, R> Batch<T, R> {
         state.tickets += usize::from(issued);
         self.note_idle(state);
         usize::from(issued)
+    }
+
+    fn note_drained(&self, state: &State<T, R>) {
+        self.drained.store(
+            state.exhausted && state.pending.is_empty(),
+            Ordering::Relaxed,
+        );
     }
 
     fn note_idle(&self, state: &State<T, R>) {

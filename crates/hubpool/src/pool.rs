@@ -327,6 +327,8 @@ impl<J> Pool<J> {
                 state.call(worker);
                 continue;
             }
+            // Who is woken in vain waits on without a search.
+            may_search = false;
             worker.prepare();
             state.parked.push(worker.clone());
             drop(state);
