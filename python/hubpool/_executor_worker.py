@@ -84,7 +84,6 @@ class ExecutorWorker(_Worker):
                 self._break()
                 return False
             self._context = self.gr_context
-            self.gr_context = None
         return True
 
     def _break(self) -> None:

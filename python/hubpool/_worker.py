@@ -110,6 +110,7 @@ class _Worker(greenlet):
             thread = threading.current_thread()
             thread.name = self.name
             go_on = self._prepare()
+            place.clear_context()
             if self._first_job is not None:
                 place.take(self._first_job)
                 go_on = run_job(self._first_job, place)
@@ -258,7 +259,7 @@ class _Worker(greenlet):
             # A traceback refers to this frame, which must not refer back.
             del func, args, kwargs, result, value, error, context
             if not plain:
-                self.gr_context = None
+                place.clear_context()
 
 
 _before = _Worker._before_run_task
@@ -382,7 +383,7 @@ class _WorkerGreenlet(_Worker):
                 if plain and not claims.left:
                     # The item has raised, or left something behind.
                     _after(self, None, None, None, None)
-                    self.gr_context = None
+                    place.clear_context()
             return True
         finally:
             # The traceback of a failure that nobody reads refers to this frame.

@@ -158,6 +158,9 @@ pub struct Worker {
     greenlet: Py<PyAny>,
     getprofile: Py<PyAny>,
     gettrace: Py<PyAny>,
+    /// The class of contexts, and the empty one that the greenlet is in while it runs tasks.
+    new_context: Py<PyAny>,
+    context: Mutex<Py<PyAny>>,
     /// Whether the pool counts the worker.
     registered: AtomicBool,
     desk: Mutex<Desk>,
@@ -188,6 +191,7 @@ impl Worker {
         wake: Option<Py<Wake>>,
     ) -> PyResult<Self> {
         let sys = py.import("sys")?;
+        let new_context = py.import("contextvars")?.getattr("Context")?;
         Ok(Self {
             core,
             place: hubpool::Worker::new(),
@@ -195,6 +199,8 @@ impl Worker {
             greenlet,
             getprofile: sys.getattr("getprofile")?.unbind(),
             gettrace: sys.getattr("gettrace")?.unbind(),
+            context: Mutex::new(new_context.call0()?.unbind()),
+            new_context: new_context.unbind(),
             registered: AtomicBool::new(true),
             desk: Mutex::new(Desk {
                 hold: Hold::new(py)?,
@@ -208,6 +214,9 @@ impl Worker {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.core)?;
         visit.call(&self.greenlet)?;
+        if let Ok(context) = self.context.try_lock() {
+            visit.call(&*context)?;
+        }
         match self.desk.try_lock() {
             Ok(desk) => {
                 visit.call(&desk.taken)?;
@@ -218,13 +227,26 @@ impl Worker {
         }
     }
 
-    /// Whether a task has left something behind in its thread: a context, or one
+    /// Has the greenlet run in an empty context, which shows at little cost whether a task has set
+    /// anything there.
+    fn clear_context(&self, py: Python<'_>) -> PyResult<()> {
+        let empty = self.new_context.call0(py)?;
+        self.greenlet
+            .setattr(py, intern!(py, "gr_context"), &empty)?;
+        // What the old one holds is dropped when the lock is free again.
+        let old = std::mem::replace(&mut *self.context.lock().map_err(poisoned)?, empty);
+        drop(old);
+        Ok(())
+    }
+
+    /// Whether a task has left something behind in its thread: a variable of its context, or one
     /// of the interpreter's hooks. Runs no code of the program's.
     pub fn has_traces(&self, py: Python<'_>) -> bool {
         let clean = |found: PyResult<Bound<'_, PyAny>>| found.is_ok_and(|trace| trace.is_none());
+        let empty = |context: &Py<PyAny>| context.bind(py).len().is_ok_and(|len| len == 0);
         !(clean(self.getprofile.bind(py).call0())
             && clean(self.gettrace.bind(py).call0())
-            && clean(self.greenlet.bind(py).getattr(intern!(py, "gr_context"))))
+            && self.context.lock().is_ok_and(|context| empty(&context)))
     }
 
     /// Keeps a message for a hub. The next call of `next` sends it.
