@@ -6,6 +6,10 @@ nothing more. What is submitted to a pool that has no thread then runs where it 
 
 from __future__ import annotations
 
+import threading
+
+from hubpool._limit import thread_limit
+
 begun = False
 
 
@@ -13,3 +17,8 @@ def begin() -> None:
     """Say so."""
     global begun  # noqa: PLW0603 - it is said once
     begun = True
+    thread_limit.set(None)  # Nobody has to wait for a turn any more.
+
+
+# What is registered later is called before: the executor begins the exit itself.
+threading._register_atexit(begin)  # type: ignore[attr-defined]

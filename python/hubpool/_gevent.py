@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import threading
+
 import gevent._threading
-import gevent.threadpool
 from gevent import monkey
 from gevent._hub_local import get_hub_if_exists
 
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 _threading: Any = gevent._threading
-_threadpool: Any = gevent.threadpool
 
 #: The functions of :mod:`_thread`, whatever has been monkey-patched.
 get_thread_ident: Callable[[], int] = _threading.get_thread_ident
@@ -43,9 +43,22 @@ new_local: Callable[[], Any] = monkey.get_original("threading", "local")
 new_lock: Callable[[], Any] = _threading.Lock
 new_rlock: Callable[[], Any] = monkey.get_original("_thread", "RLock")
 
-format_hub: Callable[[Any], str] = _threadpool._format_hub
-get_thread_profile: Callable[[], Any] = _threadpool._get_thread_profile
-get_thread_trace: Callable[[], Any] = _threadpool._get_thread_trace
+
+def format_hub(hub: Any) -> str:
+    """Return what the pool's and its workers' descriptions say of a hub."""
+    if hub is None:
+        return "<missing>"
+    return f"<{type(hub).__name__} at 0x{id(hub):x} thread_ident=0x{hub.thread_ident:x}>"
+
+
+def get_thread_profile() -> Any:
+    """Return what :func:`threading.setprofile` has set."""
+    return threading._profile_hook  # type: ignore[attr-defined]
+
+
+def get_thread_trace() -> Any:
+    """Return what :func:`threading.settrace` has set."""
+    return threading._trace_hook  # type: ignore[attr-defined]
 
 
 def is_threading_patched() -> bool:

@@ -6,17 +6,18 @@ tasks fill it could not even open a connection.
 
 from __future__ import annotations
 
-import _socket
-from types import BuiltinFunctionType as Builtin
+from types import BuiltinFunctionType
+from typing import Any
 
-LOOKUPS = frozenset(
-    {
-        _socket.getaddrinfo,
-        _socket.gethostbyaddr,
-        _socket.gethostbyname,
-        _socket.gethostbyname_ex,
-        _socket.getnameinfo,
-    }
+_NAMES = frozenset(
+    {"getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getnameinfo"}
 )
 
-__all__ = ["LOOKUPS", "Builtin"]
+
+def is_lookup(func: Any) -> bool:
+    """Whether the function is one that looks a name up."""
+    return (
+        type(func) is BuiltinFunctionType
+        and func.__module__ == "_socket"
+        and func.__name__ in _NAMES
+    )

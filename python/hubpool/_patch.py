@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import gevent
-import gevent.threadpool
 
 _SETTING = "hubpool.ThreadPool"
 
@@ -22,6 +21,8 @@ def patch() -> None:
     >>> gevent.threadpool.ThreadPool is hubpool.ThreadPool
     True
     """
+    import gevent.threadpool  # noqa: PLC0415 - nothing else needs it
+
     import hubpool  # noqa: PLC0415 - it imports this module
 
     for name in hubpool.__all__:

@@ -257,7 +257,6 @@ def _most(max_workers: float) -> int:
 
 def _at_exit() -> None:
     """Run what is queued, as the standard library does, before the interpreter exits."""
-    thread_limit.set(None)  # Nobody has to wait for a turn any more.
     _exit.begin()
     workers = tuple(ExecutorWorker.alive)
     for worker in workers:

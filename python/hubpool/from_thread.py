@@ -13,12 +13,13 @@ from gevent.greenlet import Greenlet
 from greenlet import GreenletExit
 
 from hubpool import _gevent
-from hubpool._future import Future
 from hubpool._hub import hub_wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
+
+    from hubpool._future import Future
 
 _T = TypeVar("_T")
 
@@ -50,6 +51,8 @@ def run(func: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:
         raise RuntimeError("from_thread.run() is for the tasks of a ThreadPool, in their threads")
     if hub.loop is None:
         raise RuntimeError("from_thread.run(): the hub has been destroyed")
+    from hubpool._future import Future  # noqa: PLC0415 - it takes long to import
+
     future: Future[_T] = Future((func, args, kwargs))
     hub_wake(hub).call(partial(_start, copy_context(), future))
     try:

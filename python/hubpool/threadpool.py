@@ -19,11 +19,10 @@ from gevent.pool import GroupMappingMixin
 
 from hubpool import _exit, _fork, _gevent
 from hubpool._account import Account
-from hubpool._future import Future
 from hubpool._hub import close_inherited, may_wait
 from hubpool._intake import Intake
 from hubpool._limit import thread_limit
-from hubpool._lookups import LOOKUPS, Builtin
+from hubpool._lookups import is_lookup
 from hubpool._map import IMap, IMapUnordered, map_whole
 from hubpool._native import Core
 from hubpool._reply import Reply
@@ -33,6 +32,8 @@ from hubpool.exceptions import TaskCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from hubpool._future import Future
 
     from hubpool._report import ReportErrors
 
@@ -332,7 +333,7 @@ class ThreadPool(GroupMappingMixin):
         kwds = {} if kwds is None else kwds
         if self._apply_immediately():
             return func(*args, **kwds)
-        if type(func) is Builtin and func in LOOKUPS and self._is_hubs():
+        if is_lookup(func) and self._is_hubs():
             found: _T = self._lookup_pool().apply(func, args, kwds)
             return found
         result: Any
@@ -490,6 +491,8 @@ class ThreadPool(GroupMappingMixin):
             raise RuntimeError("the hub has been destroyed")
         if _fork.under_way:
             _fork.settle()
+        from hubpool._future import Future  # noqa: PLC0415 - it takes long to import
+
         future: Future[_T] = Future((func, args, kwargs))
         self._intake.add(future)
         return future

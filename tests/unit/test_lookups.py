@@ -98,7 +98,7 @@ def test_the_threads_that_look_names_up_are_as_their_pool_is(
     hubs_pool: hubpool.ThreadPool, monkeypatch: pytest.MonkeyPatch, gate: Gate
 ) -> None:
     pool = hubs_pool
-    monkeypatch.setattr("hubpool.threadpool.LOOKUPS", {len})
+    monkeypatch.setattr("hubpool.threadpool.is_lookup", lambda func: func is len)
     assert pool.apply(len, ([1],)) == 1
     lookups = pool._lookups
     assert lookups is not None
