@@ -8,6 +8,7 @@ queue, the workers and the hand-off in Rust. There are three ways in::
     python -m hubpool program.py                             # unchanged programs
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hubpool import from_thread
@@ -38,16 +39,14 @@ __all__ = [
 ]
 
 
+#: They need what takes as long to import as all else: concurrent.futures, and more.
+_LAZY = {"ThreadPoolExecutor": "hubpool.executor", "ThreadResult": "gevent.threadpool"}
+
+
 def __getattr__(name: str) -> Any:
-    # They need concurrent.futures and what belongs to it, which takes as long to import as all else.
-    value: Any
-    if name == "ThreadPoolExecutor":
-        from hubpool.executor import ThreadPoolExecutor as value  # noqa: PLC0415
-    elif name == "ThreadResult":
-        from gevent.threadpool import ThreadResult as value  # noqa: PLC0415
-    else:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
     return value
 
 

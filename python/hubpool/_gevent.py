@@ -6,9 +6,8 @@ version of gevent can break stands here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import threading
+from typing import TYPE_CHECKING, Any
 
 import gevent._threading
 from gevent import monkey
@@ -53,7 +52,7 @@ def format_hub(hub: Any) -> str:
 
 def get_thread_profile() -> Any:
     """Return what :func:`threading.setprofile` has set."""
-    return threading._profile_hook  # type: ignore[attr-defined]
+    return threading._profile_hook
 
 
 def get_thread_trace() -> Any:

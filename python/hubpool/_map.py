@@ -260,7 +260,6 @@ class _Feed:
                 whole.append(result)
         return whole, None
 
-
     def end(self) -> None:
         """Raise what the iterable raised, or ended the map before its time, once."""
         error, self.ending = self.ending, None
@@ -283,9 +282,7 @@ class _Post:
 
 
 def _iterators(iterables: tuple[Any, ...]) -> tuple[Iterator[Any], bool, bool]:
-    """Return the iterator over a map's items, whether it runs no code of the program's, and
-    whether it then has but a few.
-    """
+    """Return an iterator over a map's items; whether it runs no code of the program's; if few."""
     if len(iterables) == 1:
         iterable = iterables[0]
         inert = type(iterable) in _INERT
@@ -355,7 +352,6 @@ class IMapUnordered:
                 raise StopIteration
 
     next = __next__
-
 
 
 class IMap(IMapUnordered):

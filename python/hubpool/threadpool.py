@@ -34,16 +34,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hubpool._future import Future
-
     from hubpool._report import ReportErrors
 
 _T = TypeVar("_T")
 
+#: What tasks without keywords share; a call makes its own of it.
+_NONE: dict[str, Any] = {}
+
 #: More than any system has; a semaphore counts in 32 bits.
 _MOST_WORKERS = 2**30
 
-#: Every pool, for the hook that runs in a forked child.
-_pools: weakref.WeakValueDictionary[int, ThreadPool] = weakref.WeakValueDictionary()
+#: Every pool, for the hook that runs in a forked child. One that is dropped lets its threads end.
+_pools: dict[int, weakref.ref[ThreadPool]] = {}
 
 
 class TaskQueue:
@@ -109,7 +111,6 @@ class ThreadPool(GroupMappingMixin):
         "_available_worker_threads_greenlet_sem",
         "_copy_context",
         "_core",
-        "_dropped",
         "_idle_task_timeout",
         "_intake",
         "_lookups",
@@ -155,14 +156,18 @@ class ThreadPool(GroupMappingMixin):
         #: The pool that looks names up, if this is a hub's and has been asked to.
         self._lookups: ThreadPool | None = None
         self._start_anew()
-        _pools[id(self)] = self
 
     def _start_anew(self) -> None:
         self.pid = os.getpid()
         core = self._core = Core(self._maxsize)
         # It must not depend on a subclass that it calls a __del__() of this class.
-        self._dropped = weakref.finalize(self, core.shrink_to, 0)
-        self._dropped.atexit = False
+        key = id(self)
+
+        def dropped(_: object, pools: dict[int, Any] = _pools) -> None:
+            pools.pop(key, None)
+            core.shrink_to(0)
+
+        _pools[key] = weakref.ref(self, dropped)
         self.task_queue = TaskQueue(self._core)
         self._worker_greenlets: set[_WorkerGreenlet] = set()
         # One more than there are workers, so that a worker that finishes a
@@ -341,7 +346,7 @@ class ThreadPool(GroupMappingMixin):
             result = self.spawn(func, *args, **kwds)
         else:
             result = Reply(self.hub)
-            self._submit(func, tuple(args), {}, result)
+            self._submit(func, tuple(args), _NONE, result)
         try:
             return result.get()  # type: ignore[no-any-return]
         except BaseException:
@@ -422,7 +427,7 @@ class ThreadPool(GroupMappingMixin):
         if not callable(func):
             raise TypeError(f"func must be callable: {func!r}")
         context = copy_context() if self._copy_context else None
-        task = (func, args, kwargs, result, context)
+        task = (func, args, kwargs or _NONE, result, context)
         while True:
             slots = self._available_worker_threads_greenlet_sem
             slots.acquire()
@@ -575,7 +580,6 @@ class ThreadPool(GroupMappingMixin):
         slots = self._available_worker_threads_greenlet_sem
         for worker in self._worker_greenlets:
             worker.__dict__.clear()
-        self._dropped.detach()
         self._start_anew()
         # Nobody waits there for long again: each greenlet that does looks once more.
         _gevent.resize_semaphore(slots, _MOST_WORKERS - slots.counter)
@@ -604,8 +608,10 @@ def _check_maxsize(maxsize: Any) -> None:
 
 
 def _after_fork_in_child() -> None:
-    for pool in tuple(_pools.values()):
-        pool._after_fork_in_child()
+    for ref in tuple(_pools.values()):
+        pool = ref()
+        if pool is not None:
+            pool._after_fork_in_child()
 
 
 _fork.in_child(_after_fork_in_child)
