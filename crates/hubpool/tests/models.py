@@ -83,20 +83,30 @@ MISTAKES = {
         "sleep_and_wake",
         "pool.rs",
         """
-                state = self.state.lock();
-                state.searching = false;
+                state.call(worker);
                 continue;
 """,
         """
-                state = self.state.lock();
-                state.searching = false;
+                state.call(worker);
 """,
     ),
     "a searching worker does not pass the call on": Mistake(
         "a_searching_worker_passes_the_call_on",
         "pool.rs",
-        "let sleeper = (!state.queue.is_empty()).then(|| state.sleeper()).flatten();",
-        "let sleeper: Option<Worker> = None;",
+        "(!state.queue.is_empty()).then(|| state.sleeper()).flatten()",
+        "None::<Worker>",
+    ),
+    "a worker that finds nothing stays on its way": Mistake(
+        "a_worker_that_is_called_in_vain",
+        "pool.rs",
+        "            state.answer(worker);\n            if may_search",
+        "            if may_search",
+    ),
+    "a worker stays on its way though it runs a job": Mistake(
+        "sleep_and_wake",
+        "pool.rs",
+        "            worker.set_called(false);\n            self.called = false;",
+        "            worker.set_called(false);",
     ),
     "a worker expires without another look at the queue": Mistake(
         "idle_expiry_beside_a_searching_worker",

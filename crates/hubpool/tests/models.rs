@@ -118,6 +118,33 @@ fn sleep_and_wake() {
     });
 }
 
+/// Bad: a worker that was woken for a job which is gone counts as on its way for ever.
+#[test]
+fn a_worker_that_is_called_in_vain() {
+    check(4, || {
+        let pool = Arc::new(Pool::new(1));
+        let done = Arc::new(Bell::default());
+        pool.register();
+        let worker = thread::spawn({
+            let (pool, done) = (Arc::clone(&pool), Arc::clone(&done));
+            move || {
+                let worker = Worker::new();
+                while let Next::Job(_) = pool.next(&worker, None) {
+                    done.ring();
+                }
+            }
+        });
+        pool.submit(1).unwrap();
+        if pool.withdraw(|job| *job == 1).is_none() {
+            done.wait();
+        }
+        pool.submit(2).unwrap();
+        done.wait();
+        pool.close();
+        worker.join().unwrap();
+    });
+}
+
 /// Starts a worker whose job 1 ends the pool once another worker does job 2.
 fn start_one_of_two(
     pool: &Arc<Pool<usize>>,

@@ -256,3 +256,69 @@ fn a_pool_that_is_to_end_keeps_its_last_worker_for_its_queue() {
     start(&pool, &ran, None).join().unwrap();
     assert_eq!(ran.load(Ordering::SeqCst), 10);
 }
+
+#[test]
+fn a_worker_is_called_only_when_the_one_before_has_got_going() {
+    let pool = Arc::new(Pool::new(2));
+    let (taken, jobs) = std::sync::mpsc::channel();
+    let gate = Arc::new(std::sync::Barrier::new(2));
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            pool.register();
+            let (pool, taken, gate) = (Arc::clone(&pool), taken.clone(), Arc::clone(&gate));
+            thread::spawn(move || {
+                let worker = Worker::new();
+                while let Next::Job(job) = pool.next_when(&worker, None, || true) {
+                    taken.send(job).unwrap();
+                    if job == 1 {
+                        gate.wait();
+                    }
+                    pool.call_next(&worker);
+                    if job == 1 {
+                        gate.wait();
+                    }
+                }
+            })
+        })
+        .collect();
+    while pool.idle() < 2 {
+        thread::yield_now();
+    }
+    pool.submit(1).unwrap();
+    assert_eq!(jobs.recv(), Ok(1));
+    pool.submit(2).unwrap();
+    // Who would wake the other one would have taken it off the list of those who sleep.
+    assert_eq!((pool.idle(), pool.queued()), (1, 1));
+    gate.wait();
+    // The first one is about its job for as long as the second one has not come.
+    assert_eq!(jobs.recv(), Ok(2));
+    gate.wait();
+    pool.close();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_job_is_offered_in_vain_to_a_pool_that_is_closed_or_wants_a_worker() {
+    let pool = Pool::new(1);
+    assert_eq!(pool.offer(1), Err(1), "it has no worker");
+    pool.register();
+    assert_eq!(pool.offer(2), Ok(()));
+    assert_eq!(pool.offer(3), Ok(()), "it may not have another worker");
+    assert_eq!((pool.unfinished(), pool.queued()), (2, 2));
+    pool.close();
+    assert_eq!(pool.offer(4), Err(4));
+    assert_eq!((pool.unfinished(), pool.queued()), (2, 2));
+    assert_eq!(pool.take_queue(), [2, 3]);
+}
+
+#[test]
+fn messages_are_collected_without_an_answer_to_the_wake_up() {
+    let outbox = Outbox::new();
+    assert!(outbox.push(1));
+    assert_eq!(outbox.collect(), [1]);
+    assert!(!outbox.push(2), "the hub has been woken already");
+    assert_eq!(outbox.drain(), [2]);
+    assert!(outbox.push(3));
+}
