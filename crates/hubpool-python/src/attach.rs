@@ -4,34 +4,37 @@
 //! wait for it. So it lets go now and then, for long enough that who waits can have it, and comes
 //! back through a turnstile: the hub finds one worker in its way, and not all.
 
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hubpool::Turnstile;
 use pyo3::prelude::*;
 
-/// How long a worker keeps the interpreter from task to task.
+/// How long a worker keeps the interpreter from task to task, where it must stay away for a while
+/// then, and on a single core, where it need not.
 const ATTACHED_TIME: Duration = Duration::from_millis(1);
+const ATTACHED_TIME_ON_ONE_CORE: Duration = Duration::from_micros(200);
 
 /// How long a worker then stays away, at least: a thread that waits for the
 /// interpreter needs some time to wake up, or the worker would have it again
 /// before. The system makes some 50 microseconds of it.
 const GAP: Duration = Duration::from_nanos(1);
 
-/// Every so many times a busy worker keeps the interpreter for longer than the
+/// After this time a busy worker once keeps the interpreter for longer than the
 /// interpreter's switch interval.
 ///
 /// A waiting thread that wakes up too late starts to count its interval anew.
 /// Only after a whole one can it insist, and is sure to be the next. Without
 /// this, one that is always too late would wait for as long as there are jobs.
-const FAIR_TURN: u32 = 512;
+const FAIR_EVERY: Duration = Duration::from_secs(1);
 
 /// One worker's hold on the interpreter.
 pub struct Hold {
     /// When the worker got the interpreter.
     since: Instant,
-    /// How often the worker has let it go since it was last idle.
-    turns: u32,
+    /// When the worker was last idle, or kept it for a whole interval.
+    fair: Instant,
     fair_time: Duration,
 }
 
@@ -43,17 +46,19 @@ impl Hold {
             .extract()?;
         Ok(Self {
             since: Instant::now(),
-            turns: 0,
+            fair: Instant::now(),
             fair_time: Duration::from_secs_f64(interval * 1.2).max(ATTACHED_TIME),
         })
     }
 
     /// Whether it is others' turn.
     pub fn is_over(&self) -> bool {
-        let limit = if self.turns % FAIR_TURN == FAIR_TURN - 1 {
+        let limit = if self.is_fair_turn() {
             self.fair_time
-        } else {
+        } else if cores() > 1 {
             ATTACHED_TIME
+        } else {
+            ATTACHED_TIME_ON_ONE_CORE
         };
         self.since.elapsed() >= limit
     }
@@ -61,14 +66,32 @@ impl Hold {
     /// Notes that the worker has the interpreter again. If it has been `busy`, it only let others
     /// go first.
     pub fn renew(&mut self, busy: bool) {
-        self.since = Instant::now();
-        self.turns = if busy { self.turns.wrapping_add(1) } else { 0 };
+        let now = Instant::now();
+        if !busy || self.is_fair_turn() {
+            self.fair = now;
+        }
+        self.since = now;
+    }
+
+    fn is_fair_turn(&self) -> bool {
+        self.since.duration_since(self.fair) >= FAIR_EVERY
     }
 }
 
 /// Lets who waits for the interpreter wake up. Call it without the interpreter.
 pub fn stay_away() {
-    thread::sleep(GAP);
+    if cores() > 1 {
+        thread::sleep(GAP);
+    } else {
+        // Who waits has been made ready to run, and needs nothing but the core.
+        thread::yield_now();
+    }
+}
+
+/// How many cores the process may use; what was so as it first asked.
+pub fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Does some work without the interpreter, and comes back through the turnstile.

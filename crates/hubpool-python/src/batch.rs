@@ -8,7 +8,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::core::{Core, Worker};
+use crate::core::{Core, Job, Worker};
+use crate::join;
 use crate::wake::Wake;
 
 /// How long a worker stays with a batch while other jobs wait.
@@ -174,9 +175,7 @@ impl Batch {
     /// Takes back the tickets that no worker has taken: for a pool that can not
     /// have any.
     fn recall(slf: &Bound<'_, Self>) {
-        let this = slf.get();
-        let pool = &this.core.get().pool;
-        while pool.withdraw(|job| job.is(slf)).is_some() {
+        while slf.get().withdraw_ticket() {
             Self::discard(slf);
         }
     }
@@ -189,7 +188,7 @@ impl Batch {
 
     /// Queues a ticket that a worker took and has not begun to use.
     fn requeue(slf: &Bound<'_, Self>) {
-        slf.get().queue(slf.clone().into_any().unbind());
+        slf.get().queue(slf.clone().unbind());
     }
 
     /// Notes that the function has raised for an item.
@@ -220,13 +219,35 @@ impl Batch {
 
     fn submit(slf: &Bound<'_, Self>, tickets: usize) {
         for _ in 0..tickets {
-            slf.get().queue(slf.clone().into_any().unbind());
+            slf.get().queue(slf.clone().unbind());
         }
     }
 
     /// Queues a ticket for this batch. A pool that runs batches is never closed.
-    fn queue(&self, ticket: Py<PyAny>) {
-        let _ = self.core.get().pool.submit(ticket);
+    fn queue(&self, ticket: Py<Self>) {
+        let _ = self.core.get().pool.submit(Job::Ticket(ticket));
+    }
+
+    /// Takes a ticket out of the pool's queue.
+    fn withdraw_ticket(&self) -> bool {
+        let is_its =
+            |job: &Job| matches!(job, Job::Ticket(batch) if std::ptr::eq(batch.get(), self));
+        self.core.get().pool.withdraw(is_its).is_some()
+    }
+
+    /// Blocks a worker that has taken a ticket until the batch needs it. Before that it says that
+    /// it waits. Without the interpreter.
+    pub fn until_needed(&self, waits: impl FnOnce()) {
+        let pool = &self.core.get().pool;
+        let claimed = || {
+            let progress = self.inner.progress();
+            let go = progress.running == 0 || progress.pending == 0 || pool.pressed(0);
+            (!go).then_some(progress.claimed)
+        };
+        if claimed().is_some() {
+            waits();
+            join::until_needed(claimed);
+        }
     }
 
     fn ring(&self, py: Python<'_>) -> impl FnOnce(Rings) {
@@ -364,7 +385,7 @@ impl Claims {
         if batch.inner.is_drained()
             && batch.inner.idle_tickets() == 1
             && pool.queued() == 1
-            && pool.withdraw(|job| job.is(&self.batch)).is_some()
+            && batch.withdraw_ticket()
         {
             batch.inner.drop_ticket(batch.ring(py));
         }

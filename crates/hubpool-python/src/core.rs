@@ -12,16 +12,35 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use crate::attach::{Hold, detached, stay_away};
+use crate::batch::Batch;
 use crate::wake::Wake;
 
 /// The place of the result in the tuple that is a task.
 const RESULT: usize = 3;
 
+/// What a worker is given to do.
+pub enum Job {
+    /// A tuple, or whatever else the worker's Python code takes for a task.
+    Task(Py<PyAny>),
+    /// To run items of a map.
+    Ticket(Py<Batch>),
+}
+
+impl Job {
+    /// What the worker's Python code gets.
+    fn object(&self) -> &Py<PyAny> {
+        match self {
+            Self::Task(task) => task,
+            Self::Ticket(batch) => batch.as_any(),
+        }
+    }
+}
+
 /// The queue and the counts of one pool. Any thread may call it; nothing here
 /// blocks.
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Core {
-    pub pool: Pool<Py<PyAny>>,
+    pub pool: Pool<Job>,
     /// Where its workers wait for their turn to wait for the interpreter.
     turnstile: Turnstile,
 }
@@ -40,7 +59,7 @@ impl Core {
     /// for it; `None` if the pool is closed and has not taken it.
     fn submit(&self, task: Py<PyAny>) -> Option<bool> {
         self.pool.begin(1);
-        let taken = self.pool.submit(task).ok();
+        let taken = self.pool.submit(Job::Task(task)).ok();
         if taken.is_none() {
             self.pool.finish(1);
         }
@@ -50,7 +69,7 @@ impl Core {
     /// Queues a task, counted as unfinished, if there are workers enough for it: else
     /// the caller starts one and submits the task then.
     fn offer(&self, task: Py<PyAny>) -> bool {
-        self.pool.offer(task).is_ok()
+        self.pool.offer(Job::Task(task)).is_ok()
     }
 
     /// Takes back a task that no worker has taken, named by itself or by its
@@ -58,7 +77,7 @@ impl Core {
     fn withdraw(&self, task: &Bound<'_, PyAny>) -> bool {
         let py = task.py();
         let found = self.pool.withdraw(|job| {
-            let job = job.bind(py);
+            let job = job.object().bind(py);
             job.is(task)
                 || job
                     .cast::<PyTuple>()
@@ -74,8 +93,9 @@ impl Core {
     }
 
     /// Takes the newest job that no worker has taken. It stays unfinished.
-    fn take_newest(&self) -> Option<Py<PyAny>> {
-        self.pool.withdraw(|_| true)
+    fn take_newest(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let job = self.pool.withdraw(|_| true)?;
+        Some(job.object().clone_ref(py))
     }
 
     /// Whether one more worker would help `more` tasks beside those begun.
@@ -323,8 +343,9 @@ impl Worker {
             if let (Some(wake), Some(message)) = (wake, outgoing) {
                 wake.post_attached(message);
             }
+            let job = job.object();
             self.desk.lock().map_err(poisoned)?.taken = Some(job.clone_ref(py));
-            return Ok(Some(job));
+            return Ok(Some(job.clone_ref(py)));
         }
         let busy = pool.queued() > 0;
         let next = detached(py, &self.core.get().turnstile, || {
@@ -337,11 +358,15 @@ impl Worker {
             if busy {
                 stay_away();
             }
-            pool.next_when(&self.place, self.idle, || wake.is_none_or(Wake::looking))
+            let next = pool.next_when(&self.place, self.idle, || wake.is_none_or(Wake::looking));
+            if let Next::Job(Job::Ticket(batch)) = &next {
+                batch.get().until_needed(|| pool.call_next(&self.place));
+            }
+            next
         });
         pool.call_next(&self.place);
-        let job = match next {
-            Next::Job(job) => Some(job),
+        let job = match &next {
+            Next::Job(job) => Some(job.object().clone_ref(py)),
             Next::Exit | Next::Expired => {
                 self.registered.store(false, Ordering::Relaxed);
                 None

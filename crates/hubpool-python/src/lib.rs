@@ -6,6 +6,7 @@
 mod attach;
 mod batch;
 mod core;
+mod join;
 mod wake;
 
 use pyo3::prelude::*;

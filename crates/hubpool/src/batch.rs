@@ -77,6 +77,17 @@ pub struct Claim<T> {
     pub tickets: usize,
 }
 
+/// How far a batch has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Items that no worker has claimed.
+    pub pending: usize,
+    /// Items that a worker runs now.
+    pub running: usize,
+    /// Items that have been claimed, in all.
+    pub claimed: usize,
+}
+
 /// Whom a worker's step has made runnable: the hub must be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "the hub must be told"]
@@ -147,6 +158,16 @@ impl<T, R> Batch<T, R> {
     /// Items that no worker has claimed.
     pub fn pending(&self) -> usize {
         self.state.lock().pending.len()
+    }
+
+    /// How far the batch has come.
+    pub fn progress(&self) -> Progress {
+        let state = self.state.lock();
+        Progress {
+            pending: state.pending.len(),
+            running: state.running,
+            claimed: state.claimed,
+        }
     }
 
     /// How many items, up to `most`, may be fed so that each could be claimed:

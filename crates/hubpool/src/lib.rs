@@ -49,7 +49,7 @@ pub mod sleep;
 mod sync;
 mod turnstile;
 
-pub use batch::{Batch, Claim, Order, Rings, Taken};
+pub use batch::{Batch, Claim, Order, Progress, Rings, Taken};
 pub use outbox::Outbox;
 pub use pool::{Closed, Next, Pool};
 pub use sleep::Worker;
