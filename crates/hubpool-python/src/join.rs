@@ -3,7 +3,7 @@
 //! Items that hold the interpreter are run as fast by one worker as by ten, and items that compute
 //! without it by as many workers as there are cores. Who joins beyond that gets nothing more done,
 //! and stands in the way of the hub, for the interpreter or for a core. So a worker that has a
-//! ticket waits until the map needs it: no item goes on, and there is a core for one more.
+//! ticket watches how the map gets on, and waits until it is needed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,12 +12,14 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::attach::cores;
 
-/// How long nothing must have been claimed, at first and at most. Items that take longer than that
-/// gain from a further worker; those that take less gain little from whatever anybody does.
+/// How long a worker watches before it decides; longer each time that it decides to wait.
 const SHORTEST_LOOK: Duration = Duration::from_micros(100);
 const LONGEST_LOOK: Duration = Duration::from_millis(1);
 
-/// The cores count as busy when three quarters of their time are used. After this time without a claim a worker joins though all cores are busy: with other things.
+/// Items that take less than this are over before a further worker has got going.
+const SHORT: Duration = Duration::from_micros(10);
+
+/// After this time without a claim a worker joins though all cores are busy: with other things.
 const LONGEST_WAIT: Duration = Duration::from_millis(5);
 
 /// Blocks until a further worker is needed. `claimed` says how many items have been claimed, and
@@ -30,18 +32,29 @@ pub fn until_needed(claimed: impl Fn() -> Option<usize>) {
         let (start, used) = (Instant::now(), cpu_time());
         thread::sleep(look);
         let Some(now) = claimed() else { return };
-        if now == before {
-            let cores = u32::try_from(cores()).unwrap_or(u32::MAX);
-            let busy = cpu_time() - used > start.elapsed() * cores * 3 / 4;
-            if !busy || since_claim.elapsed() > LONGEST_WAIT {
-                return;
-            }
-        } else {
-            before = now;
-            since_claim = Instant::now();
-            look = LONGEST_LOOK.min(2 * look);
+        let (time, used) = (start.elapsed(), cpu_time().saturating_sub(used));
+        if now != before {
+            since_claim = start;
         }
+        let items = u32::try_from(now - before).unwrap_or(u32::MAX);
+        if gains(time, items, used) || since_claim.elapsed() > LONGEST_WAIT {
+            return;
+        }
+        before = now;
+        look = LONGEST_LOOK.min(2 * look);
     }
+}
+
+/// Whether a further worker would get more done, if so many items were claimed in this time, in
+/// which the process used so much of the cores'.
+fn gains(time: Duration, items: u32, used: Duration) -> bool {
+    let cores = u32::try_from(cores()).unwrap_or(u32::MAX);
+    let most = time * 3 / 4; // A core that is used for three quarters of the time is busy.
+    // The items wait for something else than a core or the interpreter.
+    let waits = used < most;
+    // They are long, and perhaps they do not need the interpreter.
+    let computes = time >= SHORT * items && used < most * cores;
+    waits || computes
 }
 
 /// The CPU time that the process has used, all threads together.
