@@ -4,8 +4,23 @@
 
 mod batch;
 pub mod binding;
+mod builder;
+mod crew;
+mod error;
+mod fork;
+mod limit;
 mod outbox;
+mod park;
 mod pool;
 mod sleep;
+mod slots;
 mod sync;
+mod task;
+mod thread_pool;
 mod turnstile;
+
+pub use builder::{Builder, PanicPolicy};
+pub use error::TaskError;
+pub use limit::set_thread_limit;
+pub use task::{CancelOnDrop, Task};
+pub use thread_pool::{Stats, ThreadPool};
