@@ -14,6 +14,7 @@ use crate::limit::ThreadLimit;
 use crate::pool::{Closed, Next, Pool};
 use crate::sleep::Worker;
 use crate::slots::Slots;
+use crate::stats::Recorder;
 
 /// What a worker runs. It holds a slot, and gives it back when it ends.
 pub(crate) trait Job: Send + Sync {
@@ -44,6 +45,7 @@ pub(crate) struct Crew {
     pub(crate) pool: Pool<Arc<dyn Job>>,
     pub(crate) slots: Slots,
     pub(crate) settings: Builder,
+    pub(crate) recorder: Recorder,
     /// How many threads have been started, for their names.
     started: AtomicUsize,
 }
@@ -53,6 +55,7 @@ impl Crew {
         Arc::new(Self {
             pool: Pool::new(maxsize),
             slots: Slots::new(settings.backlog_for(maxsize)),
+            recorder: Recorder::new(&settings),
             settings,
             started: AtomicUsize::new(0),
         })
@@ -114,6 +117,7 @@ impl Crew {
 
     /// Runs a task's function between the hooks. What any of them panics with is the error.
     pub(crate) fn call<T>(&self, f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+        let f = || self.recorder.run(f);
         let Some(hooks) = &self.settings.hooks else {
             return catch_unwind(AssertUnwindSafe(f));
         };

@@ -15,14 +15,19 @@ mod park;
 mod pool;
 mod sleep;
 mod slots;
+mod stats;
 mod sync;
 mod task;
 mod thread_pool;
+mod trace;
 mod turnstile;
 
 pub use builder::{Builder, PanicPolicy};
 pub use error::TaskError;
 pub use limit::set_thread_limit;
 pub use map::{Blocking, Imap, Iter, MapTask};
+pub use stats::Stats;
+#[cfg(feature = "stats")]
+pub use stats::Times;
 pub use task::{CancelOnDrop, Task};
-pub use thread_pool::{Stats, ThreadPool};
+pub use thread_pool::ThreadPool;
