@@ -10,6 +10,8 @@ mod error;
 mod fork;
 mod limit;
 mod map;
+#[cfg(all(test, loom))]
+mod models;
 mod outbox;
 mod park;
 mod pool;
@@ -23,7 +25,7 @@ mod trace;
 mod turnstile;
 
 pub use builder::{Builder, PanicPolicy};
-pub use error::TaskError;
+pub use error::{Panic, TaskError};
 pub use limit::set_thread_limit;
 pub use map::{Blocking, Imap, Iter, MapTask};
 pub use stats::Stats;

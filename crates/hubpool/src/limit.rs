@@ -107,7 +107,7 @@ impl ThreadLimit {
                     return;
                 };
                 // It may have no jobs any more.
-                if !crew.pool.recruit_for(crew.slots.taken()) {
+                if !crew.recruits() {
                     continue;
                 }
                 threads.count(&crew);

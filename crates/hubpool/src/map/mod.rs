@@ -89,9 +89,7 @@ where
     /// Runs the items of one claim, all of them, whichever panics.
     fn run_items(&self, crew: &Crew, items: &mut Vec<T>, results: &mut Vec<Result<R, TaskError>>) {
         for item in items.drain(..) {
-            let result = crew
-                .call(|| self.trace.run(|| (self.f)(item)))
-                .map_err(TaskError::Panicked);
+            let result = crew.call(|| self.trace.run(|| (self.f)(item)));
             if result.is_err() {
                 self.batch.fail();
             }
