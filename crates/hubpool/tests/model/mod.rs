@@ -165,38 +165,74 @@ pub fn drive_pool(steps: &[u8]) {
 /// The most workers of a batch.
 const WORKERS: usize = 3;
 
-/// Whatever the order of feeding, claiming, finishing, reading and cancelling: each item comes
-/// out once, in the batch's order, never more than the limit is running or unread, and
+/// Whatever the order of feeding, claiming one or several, finishing, reading and cancelling: each
+/// item comes out once, in the batch's order, never more than the limit is running or unread, and
 /// at most one ticket waits for its worker.
 pub fn drive_batch(order: Order, limit: Option<usize>, steps: &[u8]) {
     let quiet = |_: Rings| ();
     let batch = Batch::new(order, limit);
     let (mut fed, mut withdrawn, mut tickets) = (0_usize, 0, 0);
-    let mut running: Vec<usize> = Vec::new();
+    // The items of each claim that a worker is at.
+    let mut running: Vec<Vec<usize>> = Vec::new();
     let (mut finished, mut out) = (Vec::new(), Vec::new());
+    // Records what has been claimed together, and claims as many as `most` together.
+    let several = |mut done: Vec<usize>, most| {
+        let mut items = Vec::new();
+        let first = done.first().copied().unwrap_or_default();
+        let claimed = batch.complete_and_claim_several(
+            (first, &mut done),
+            (most, &mut items),
+            WORKERS,
+            quiet,
+        )?;
+        assert!(done.is_empty() && items.len() <= most);
+        assert!(
+            items
+                .iter()
+                .copied()
+                .eq(claimed.first..claimed.first + items.len())
+        );
+        Some((items, claimed.tickets))
+    };
     // The steps, then as many as it takes to empty the batch.
     let rest = std::iter::repeat_n([1, 2, 3], steps.len().max(1)).flatten();
-    for step in steps.iter().map(|step| step % 6).chain(rest) {
+    for step in steps.iter().map(|step| step % 8).chain(rest) {
         match step {
             0 if withdrawn == 0 => {
                 tickets += batch.feed([fed], WORKERS);
                 fed += 1;
+            }
+            6 if withdrawn == 0 => {
+                tickets += batch.feed(fed..fed + 5, WORKERS);
+                fed += 5;
             }
             1 if tickets > 0 => {
                 tickets -= 1;
                 if let Some(claim) = batch.claim(WORKERS, quiet) {
                     assert_eq!(claim.index, claim.item);
                     tickets += claim.tickets;
-                    running.push(claim.index);
+                    running.push(vec![claim.index]);
+                }
+            }
+            7 if tickets > 0 => {
+                tickets -= 1;
+                if let Some((items, more)) = several(Vec::new(), 3) {
+                    tickets += more;
+                    running.push(items);
                 }
             }
             2 if !running.is_empty() => {
                 // The newest claim finishes first.
-                let index = running.pop().unwrap();
-                finished.push(index);
-                if let Some(claim) = batch.complete_and_claim(index, index, WORKERS, quiet) {
-                    running.push(claim.index);
-                    tickets += claim.tickets;
+                let done = running.pop().unwrap();
+                finished.extend(&done);
+                if let [index] = done[..] {
+                    if let Some(claim) = batch.complete_and_claim(index, index, WORKERS, quiet) {
+                        running.push(vec![claim.index]);
+                        tickets += claim.tickets;
+                    }
+                } else if let Some((items, more)) = several(done, 2) {
+                    tickets += more;
+                    running.push(items);
                 }
             }
             3 => {
@@ -209,21 +245,22 @@ pub fn drive_batch(order: Order, limit: Option<usize>, steps: &[u8]) {
             4 if fed > 20 => withdrawn += batch.cancel().0.len(),
             5 if !running.is_empty() => {
                 // A worker lets others go first, and comes back with its ticket.
-                let index = running.remove(0);
-                finished.push(index);
-                batch.complete(index, index, quiet);
-                batch.drop_ticket(quiet);
+                give_up(&batch, running.remove(0), &mut finished);
             }
             _ => {}
         }
         assert!(tickets <= 1 && tickets + running.len() <= WORKERS);
         if let Some(limit) = limit {
             // A reader that waits counts as having taken one.
-            assert!(running.len() + finished.len() - out.len() <= limit + 1);
+            let running: usize = running.iter().map(Vec::len).sum();
+            assert!(running + finished.len() - out.len() <= limit + 1);
         }
     }
     // Who drops a ticket has said so to the pool, which may not have asked for another.
     loop {
+        let mut results = VecDeque::new();
+        tickets += batch.take_into(&mut results, WORKERS).1;
+        out.extend(results);
         tickets += batch.feed([], WORKERS);
         if tickets == 0 && running.is_empty() {
             break;
@@ -232,18 +269,11 @@ pub fn drive_batch(order: Order, limit: Option<usize>, steps: &[u8]) {
             tickets -= 1;
             if let Some(claim) = batch.claim(WORKERS, quiet) {
                 tickets += claim.tickets;
-                running.push(claim.index);
+                running.push(vec![claim.index]);
             }
         }
-        while let Some(index) = running.pop() {
-            finished.push(index);
-            batch.complete(index, index, quiet);
-            batch.drop_ticket(quiet);
-            let (taken, more) = batch.take(limit.is_none(), WORKERS);
-            tickets += more;
-            if let Taken::Ready(results) = taken {
-                out.extend(results);
-            }
+        while let Some(done) = running.pop() {
+            give_up(&batch, done, &mut finished);
         }
     }
     let _ = batch.exhaust();
@@ -258,4 +288,11 @@ pub fn drive_batch(order: Order, limit: Option<usize>, steps: &[u8]) {
     } else {
         assert_eq!(out, finished);
     }
+}
+
+/// Records a claim's results, and drops its ticket.
+fn give_up(batch: &Batch<usize, usize>, mut done: Vec<usize>, finished: &mut Vec<usize>) {
+    finished.extend(&done);
+    batch.complete_several(done[0], &mut done, |_| ());
+    batch.drop_ticket(|_| ());
 }
