@@ -41,13 +41,12 @@ impl Drop for Held {
     }
 }
 
-#[expect(clippy::drop_non_drop, reason = "what is dropped is what is tested")]
 fn play(pool: &ThreadPool, held: &Arc<AtomicUsize>, mut dice: Dice) {
     let mut tasks = Vec::new();
     for step in 0..STEPS {
-        let hold = Held::new(held);
+        let token = Held::new(held);
         let task = move || {
-            drop(hold);
+            drop(token);
             step
         };
         match dice.roll(12) {
