@@ -117,19 +117,7 @@ impl<J> Pool<J> {
     ///
     /// [`Closed`] returns the job of who comes after [`close`](Self::close).
     pub fn submit(&self, job: J) -> Result<bool, Closed<J>> {
-        let (sleeper, manned) = {
-            let mut state = self.state.lock();
-            if state.closed {
-                return Err(Closed(job));
-            }
-            state.queue.push_back(job);
-            self.publish(&state);
-            (state.sleeper(), state.workers > 0)
-        };
-        if let Some(worker) = sleeper {
-            worker.wake();
-        }
-        Ok(manned)
+        self.add(job, |state| state.workers > 0)
     }
 
     /// Adds a job as [`submit`](Self::submit) does, and registers one more worker if the pool wants
@@ -140,21 +128,7 @@ impl<J> Pool<J> {
     ///
     /// [`Closed`] returns the job of who comes after [`close`](Self::close).
     pub fn submit_and_recruit(&self, job: J, tasks: usize) -> Result<bool, Closed<J>> {
-        let (sleeper, wanted) = {
-            let mut state = self.state.lock();
-            if state.closed {
-                return Err(Closed(job));
-            }
-            state.queue.push_back(job);
-            self.publish(&state);
-            let wanted = state.wants_worker(self.maxsize(), tasks);
-            state.workers += usize::from(wanted);
-            (state.sleeper(), wanted)
-        };
-        if let Some(worker) = sleeper {
-            worker.wake();
-        }
-        Ok(wanted)
+        self.add(job, |state| state.recruit(self.maxsize(), tasks))
     }
 
     /// Takes back the newest job that `is_it` knows and that no worker has taken.
@@ -204,10 +178,7 @@ impl<J> Pool<J> {
     /// Registers one more worker if the pool [wants](Self::wants_worker) one for `tasks` unfinished
     /// tasks in all. For pools whose tasks are counted elsewhere.
     pub fn recruit_for(&self, tasks: usize) -> bool {
-        let mut state = self.state.lock();
-        let wanted = state.wants_worker(self.maxsize(), tasks);
-        state.workers += usize::from(wanted);
-        wanted
+        self.state.lock().recruit(self.maxsize(), tasks)
     }
 
     /// Counts one more worker. Call it before its thread is started.
@@ -382,6 +353,24 @@ impl<J> Pool<J> {
         queue
     }
 
+    /// Adds a job, asks something under the same lock, and wakes a worker if one sleeps.
+    fn add(&self, job: J, ask: impl FnOnce(&mut State<J>) -> bool) -> Result<bool, Closed<J>> {
+        let (sleeper, answer) = {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Err(Closed(job));
+            }
+            state.queue.push_back(job);
+            self.publish(&state);
+            let answer = ask(&mut state);
+            (state.sleeper(), answer)
+        };
+        if let Some(worker) = sleeper {
+            worker.wake();
+        }
+        Ok(answer)
+    }
+
     fn must_exit(&self, state: &State<J>, worker: &Worker) -> bool {
         // Who has just come does a job first, or nothing would ever be done.
         let retiring = state.workers > self.retire_to.load(Ordering::Acquire)
@@ -398,6 +387,13 @@ impl<J> State<J> {
     fn wants_worker(&self, maxsize: usize, tasks: usize) -> bool {
         // A worker that ends before its time may leave a job whose tasks have ended.
         self.workers < maxsize && self.workers < tasks.max(self.queue.len())
+    }
+
+    /// Registers one more worker if one is wanted.
+    fn recruit(&mut self, maxsize: usize, tasks: usize) -> bool {
+        let wanted = self.wants_worker(maxsize, tasks);
+        self.workers += usize::from(wanted);
+        wanted
     }
 
     /// Whether the worker that asks shall end.

@@ -10,7 +10,7 @@ use futures::executor::block_on;
 use futures::{StreamExt, stream};
 use hubpool::{PanicPolicy, TaskError, ThreadPool};
 
-const ITEMS: usize = 10_000;
+const ITEMS: usize = 3_000;
 
 /// A gate that items wait at, by number, until they are let through.
 #[derive(Default)]

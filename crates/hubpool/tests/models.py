@@ -108,13 +108,14 @@ MISTAKES = {
         "idle_expiry",
         "pool.rs",
         """
-            (state.sleeper(), state.workers > 0)
+            let answer = ask(&mut state);
+            (state.sleeper(), answer)
         };
 """,
         """
-            let manned = state.workers > 0;
+            let answer = ask(&mut state);
             drop(state);
-            (self.state.lock().sleeper(), self.state.lock().workers > 0 || manned)
+            (self.state.lock().sleeper(), self.state.lock().workers > 0 || answer)
         };
 """,
     ),
