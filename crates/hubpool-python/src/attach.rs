@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hubpool::Turnstile;
+use hubpool::binding::Turnstile;
 use pyo3::prelude::*;
 
 /// How long a worker keeps the interpreter from task to task, where it must stay away for a while

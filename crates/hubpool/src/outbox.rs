@@ -107,10 +107,9 @@ impl<M> Outbox<M> {
             }
             self.looking.store(true, Ordering::Release);
         }
-        self.search.run(
-            || self.filled.load(Ordering::Acquire),
-            || !self.occupied.load(Ordering::Acquire),
-        );
+        let filled = || self.filled.load(Ordering::Acquire);
+        let free = || !self.occupied.load(Ordering::Acquire);
+        self.search.run(filled, free, || false);
         // From here on a push rings, or has left its message already.
         let mut inner = self.inner.lock();
         self.looking.store(false, Ordering::Release);

@@ -12,6 +12,9 @@ use crate::sleep::{Search, Worker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
+/// Where a searching worker finds so many jobs, it was their submitter who had the core meanwhile.
+const BURST: usize = 32;
+
 /// A bounded set of workers that pull jobs of type `J` from one queue.
 #[derive(Debug)]
 pub struct Pool<J> {
@@ -118,19 +121,18 @@ impl<J> Pool<J> {
     ///
     /// [`Closed`] returns the job of who comes after [`close`](Self::close).
     pub fn submit(&self, job: J) -> Result<bool, Closed<J>> {
-        let (sleeper, manned) = {
-            let mut state = self.state.lock();
-            if state.closed {
-                return Err(Closed(job));
-            }
-            state.queue.push_back(job);
-            self.publish(&state);
-            (state.sleeper(), state.workers > 0)
-        };
-        if let Some(worker) = sleeper {
-            worker.wake();
-        }
-        Ok(manned)
+        self.add(job, |state| state.workers > 0)
+    }
+
+    /// Adds a job as [`submit`](Self::submit) does, and registers one more worker if the pool wants
+    /// one for `tasks` unfinished tasks in all. Returns whether it did: the caller starts it. For
+    /// pools whose tasks are counted elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] returns the job of who comes after [`close`](Self::close).
+    pub fn submit_and_recruit(&self, job: J, tasks: usize) -> Result<bool, Closed<J>> {
+        self.add(job, |state| state.recruit(self.maxsize(), tasks))
     }
 
     /// Begins a task and submits its job, unless one more worker would help it or the
@@ -198,6 +200,12 @@ impl<J> Pool<J> {
             self.begin(tasks);
         }
         wanted
+    }
+
+    /// Registers one more worker if the pool [wants](Self::wants_worker) one for `tasks` unfinished
+    /// tasks in all. For pools whose tasks are counted elsewhere.
+    pub fn recruit_for(&self, tasks: usize) -> bool {
+        self.state.lock().recruit(self.maxsize(), tasks)
     }
 
     /// Counts one more worker. Call it before its thread is started.
@@ -298,8 +306,8 @@ impl<J> Pool<J> {
         idle: Option<Duration>,
         ready: impl Fn() -> bool,
     ) -> Next<J> {
-        // A time too far away to be written down is never.
-        let deadline = idle.and_then(|idle| Instant::now().checked_add(idle));
+        // Who finds a job at once need not look at the clock.
+        let mut deadline = None;
         let mut may_search = true;
         let mut state = self.state.lock();
         loop {
@@ -320,7 +328,8 @@ impl<J> Pool<J> {
                 may_search = false;
                 state.searching = true;
                 drop(state);
-                self.search.run(|| self.queued() > 0, &ready);
+                let burst = || self.queued() >= BURST;
+                self.search.run(|| self.queued() > 0, &ready, burst);
                 state = self.state.lock();
                 state.searching = false;
                 // It stands in for the sleepers that were not woken while it searched.
@@ -332,7 +341,9 @@ impl<J> Pool<J> {
             worker.prepare();
             state.parked.push(worker.clone());
             drop(state);
-            worker.park(deadline);
+            // A time too far away to be written down is never.
+            let never_or_at = || idle.and_then(|idle| Instant::now().checked_add(idle));
+            worker.park(*deadline.get_or_insert_with(never_or_at));
             state = self.state.lock();
             // Who wakes a worker takes it off the list under the lock. A
             // worker that still stands there woke up by its deadline.
@@ -389,6 +400,24 @@ impl<J> Pool<J> {
         queue
     }
 
+    /// Adds a job, asks something under the same lock, and wakes a worker if one sleeps.
+    fn add(&self, job: J, ask: impl FnOnce(&mut State<J>) -> bool) -> Result<bool, Closed<J>> {
+        let (sleeper, answer) = {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Err(Closed(job));
+            }
+            state.queue.push_back(job);
+            self.publish(&state);
+            let answer = ask(&mut state);
+            (state.sleeper(), answer)
+        };
+        if let Some(worker) = sleeper {
+            worker.wake();
+        }
+        Ok(answer)
+    }
+
     fn must_exit(&self, state: &State<J>, worker: &Worker) -> bool {
         // Who has just come does a job first, or nothing would ever be done.
         let retiring = state.workers > self.retire_to.load(Ordering::Acquire)
@@ -405,6 +434,13 @@ impl<J> State<J> {
     fn wants_worker(&self, maxsize: usize, tasks: usize) -> bool {
         // A worker that ends before its time may leave a job whose tasks have ended.
         self.workers < maxsize && self.workers < tasks.max(self.queue.len())
+    }
+
+    /// Registers one more worker if one is wanted.
+    fn recruit(&mut self, maxsize: usize, tasks: usize) -> bool {
+        let wanted = self.wants_worker(maxsize, tasks);
+        self.workers += usize::from(wanted);
+        wanted
     }
 
     /// Whether the worker that asks shall end.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hubpool::{Closed, Next, Outbox, Pool, Worker};
+use hubpool::binding::{Closed, Next, Outbox, Pool, Worker};
 
 /// Starts a worker that counts the jobs it runs.
 fn start(
@@ -321,4 +321,19 @@ fn messages_are_collected_without_an_answer_to_the_wake_up() {
     assert!(!outbox.push(2), "the hub has been woken already");
     assert_eq!(outbox.drain(), [2]);
     assert!(outbox.push(3));
+}
+
+#[test]
+fn a_job_registers_a_worker_only_while_there_are_fewer_than_tasks_and_than_maxsize() {
+    let pool = Pool::new(2);
+    assert_eq!(pool.submit_and_recruit(1, 1), Ok(true));
+    assert!(!pool.recruit_for(1));
+    assert_eq!(pool.submit_and_recruit(2, 2), Ok(true));
+    assert_eq!(pool.submit_and_recruit(3, 3), Ok(false));
+    assert!(!pool.recruit_for(3));
+    assert_eq!((pool.workers(), pool.queued()), (2, 3));
+    pool.set_maxsize(3);
+    assert!(pool.recruit_for(3));
+    pool.close();
+    assert_eq!(pool.submit_and_recruit(4, 4), Err(Closed(4)));
 }
