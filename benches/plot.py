@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 COLOURS = {1: "#c05020", 2: "#2060a0"}
 
 
-def draw(sections: Sections, path: Path) -> None:
+TITLE = "How many times more the peer takes than hubpool"
+
+
+def draw(sections: Sections, path: Path, title: str = TITLE) -> None:
     """Draw each ratio, from its lowest pair to its highest, on a logarithmic scale."""
     # The same figures make the same file.
     mpl.rcParams.update({"svg.hashsalt": "hubpool", "svg.fonttype": "none"})
@@ -59,7 +62,7 @@ def draw(sections: Sections, path: Path) -> None:
     axes.tick_params(axis="x", top=True, labeltop=True)
     axes.grid(axis="x", lw=0.4)
     axes.legend(loc="upper right", fontsize=8)
-    axes.set_title("How many times more the peer takes than hubpool", fontsize=10)
+    axes.set_title(title, fontsize=10)
     plot.savefig(path, format="svg", metadata={"Date": None})
 
 
