@@ -51,8 +51,8 @@ def draw(sections: Sections, path: Path, title: str = TITLE) -> None:
                 axes.plot([ratio.lowest, ratio.highest], [y, y], color=COLOURS[cores], lw=1)
                 axes.plot(ratio.median, y, "o", color=COLOURS[cores], ms=3.5)
             names.append(f"{work}, {threads} thr." if threads else work)
-    for cores, title in CORES.items():
-        axes.plot([], [], "o-", color=COLOURS[cores], ms=3.5, lw=1, label=title)
+    for cores, label in CORES.items():
+        axes.plot([], [], "o-", color=COLOURS[cores], ms=3.5, lw=1, label=label)
     axes.axvline(1, color="black", lw=0.8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda ratio, _: f"{ratio:g}x")

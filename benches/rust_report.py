@@ -15,18 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from report import Sections
+
 OURS = "hubpool"
 
 
 @dataclass(frozen=True)
 class Goal:
-    """How much hubpool may take: of what the best "best" peer, or one that is named, takes; of
-    what it takes for another "row"; or the "value" itself.
-    """
+    """How much hubpool may take."""
 
+    #: Of what: of the "best" peer's, of a peer's that is named, of its own for another "row";
+    #: or the "value" itself.
     against: str
     at_most: float
+    #: Where it holds, if not on one core and on two.
     cores: int | None = None
+    #: The name of the other row.
     of: str = ""
 
     def describe(self, unit: str) -> str:
@@ -135,10 +139,10 @@ class Report:
                 )
 
     def worst(self) -> dict[str, tuple[float, Outcome]]:
-        """Find for each contender the timed row in which it falls farthest behind the best."""
+        """Find for each contender in which row it falls farthest behind the best."""
         found: dict[str, tuple[float, Outcome]] = {}
         for outcome in self.outcomes:
-            if outcome.unit == "s":
+            if outcome.unit == "s" and outcome.name != "cold":
                 best = min(map(outcome.median, outcome.samples))
                 for name in outcome.samples:
                     behind = outcome.median(name) / best
@@ -179,8 +183,8 @@ class Report:
         lines = [
             "# The crate and its peers",
             "",
-            "What hubpool takes of what a peer takes: the median of rounds, with the lowest and the "
-            "highest. In each round every contender has its turn, each in a process of its own. "
+            "What hubpool takes of what a peer takes: the median of rounds, with the lowest and "
+            "the highest. In each round every contender has its turn, in a process of its own. "
             "Below 1x hubpool takes less. CPU is the share of the CPU seconds of a task, all "
             "threads together. The best peer is the one with the least median in that row.",
             "",
@@ -198,7 +202,9 @@ class Report:
             lines += ["", f"## On {CORES[cores]}", "", *self.goal_table(outcomes)]
             lines += ["", "What each takes; the least is bold.", "", *value_table(outcomes)]
         lines += ["", "## The worst row of each", ""]
-        lines.append("How many times more each takes than the best of that row.")
+        lines.append(
+            "How many times more each takes than the best of that row, once the pool is made."
+        )
         lines += ["", "| contender | worst | work | threads | cores |", "|---|---|---|---|---|"]
         lines += [
             f"| {name} | {times(behind)}x | {each.work} | {each.threads} | {each.cores} |"
@@ -222,20 +228,18 @@ class Report:
                 f"| {'**no**' if missed else 'yes'} |"
             )
 
-    def figures(self) -> Iterator[Figure]:
+    def sections(self) -> Sections:
         """Make what the plot shows."""
+        sections: Sections = {}
         for section, fixed in (("Of the best peer", None), ("Of tokio", "tokio")):
             for each in self.outcomes:
                 if each.unit == "s":
                     peer = fixed or each.best_peer()
-                    yield Figure(
-                        section,
-                        each.work,
-                        each.threads,
-                        each.median(OURS),
-                        each.median(peer),
-                        each.share(peer),
-                    )
+                    ours, other = each.median(OURS), each.median(peer)
+                    figure = Figure(section, each.work, each.threads, ours, other, each.share(peer))
+                    rows = sections.setdefault(section, {})
+                    rows.setdefault((each.work, each.threads), {})[each.cores] = figure
+        return sections
 
 
 def value_table(outcomes: list[Outcome]) -> Iterator[str]:
@@ -271,11 +275,7 @@ def write(report: Report, folder: Path, name: str) -> None:
 
     folder.joinpath(f"{name}.json").write_text(report.as_json())
     folder.joinpath(f"{name}.md").write_text(report.as_markdown(f"{name}.svg"))
-    sections: Any = {}
-    for each, cores in zip(
-        report.figures(), [o.cores for o in report.outcomes if o.unit == "s"] * 2, strict=True
-    ):
-        rows = sections.setdefault(each.section, {})
-        rows.setdefault((each.work, each.threads), {})[cores] = each
-    plot.draw(sections, folder / f"{name}.svg", "What hubpool takes of what the peer takes")
+    plot.draw(
+        report.sections(), folder / f"{name}.svg", "What hubpool takes of what the peer takes"
+    )
     print(f"The report is in benches/results/{name}.md, .json and .svg.")

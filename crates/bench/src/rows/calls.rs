@@ -58,7 +58,6 @@ pub async fn unordered<C: Contender>(contender: &C) -> usize {
 }
 
 /// Submits from several threads at once, each of which awaits its own.
-#[expect(clippy::unused_async, reason = "as the others are")]
 pub async fn producers<C: Contender>(contender: &C) -> usize {
     thread::scope(|scope| {
         let producers: Vec<_> = (0..PRODUCERS)
