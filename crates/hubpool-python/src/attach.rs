@@ -7,7 +7,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hubpool::Turnstile;
+use hubpool::binding::Turnstile;
 use pyo3::prelude::*;
 
 /// How long a worker keeps the interpreter from task to task.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hubpool::{Order, Rings, Taken};
+use hubpool::binding::{Order, Rings, Taken};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -18,7 +18,7 @@ const TURN: Duration = Duration::from_millis(1);
 /// nothing here blocks.
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Batch {
-    inner: hubpool::Batch<Py<PyAny>, Py<PyAny>>,
+    inner: hubpool::binding::Batch<Py<PyAny>, Py<PyAny>>,
     core: Py<Core>,
     wake: Py<Wake>,
     /// What the hub is sent when it must look at the batch.
@@ -56,7 +56,7 @@ impl Batch {
             Order::Completion
         };
         Self {
-            inner: hubpool::Batch::new(order, limit),
+            inner: hubpool::binding::Batch::new(order, limit),
             core,
             wake,
             message,

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hubpool::{Next, Pool, Turnstile};
+use hubpool::binding::{Next, Pool, Turnstile};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -147,7 +147,7 @@ impl Core {
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Worker {
     core: Py<Core>,
-    place: hubpool::Worker,
+    place: hubpool::binding::Worker,
     idle: Option<Duration>,
     greenlet: Py<PyAny>,
     getprofile: Py<PyAny>,
@@ -182,7 +182,7 @@ impl Worker {
         let sys = py.import("sys")?;
         Ok(Self {
             core,
-            place: hubpool::Worker::new(),
+            place: hubpool::binding::Worker::new(),
             idle: Duration::try_from_secs_f64(idle_task_timeout).ok(),
             greenlet,
             getprofile: sys.getattr("getprofile")?.unbind(),

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hubpool::Outbox;
+use hubpool::binding::Outbox;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;

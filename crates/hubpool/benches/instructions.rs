@@ -15,7 +15,7 @@ use std::time::Duration;
 use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
-use hubpool::{Batch, Next, Order, Outbox, Pool, Taken, Worker};
+use hubpool::binding::{Batch, Next, Order, Outbox, Pool, Taken, Worker};
 
 /// How often each path is taken; the limits are for all of that.
 const TIMES: usize = 1_000;

@@ -8,7 +8,7 @@ use crate::sync::{Condvar, Mutex};
 /// Where workers wait for their turn to wait for a lock.
 ///
 /// ```
-/// use hubpool::Turnstile;
+/// use hubpool::binding::Turnstile;
 /// use std::sync::Mutex;
 ///
 /// let (turnstile, lock) = (Turnstile::new(), Mutex::new(0));

@@ -1,6 +1,6 @@
 //! A batch, step by step.
 
-use hubpool::{Batch, Order, Rings, Taken};
+use hubpool::binding::{Batch, Order, Rings, Taken};
 
 /// The most workers that share a batch.
 const WORKERS: usize = 3;

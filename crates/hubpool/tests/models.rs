@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use hubpool::{Batch, Next, Order, Outbox, Pool, Taken, Turnstile, Worker};
+use hubpool::binding::{Batch, Next, Order, Outbox, Pool, Taken, Turnstile, Worker};
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
@@ -356,7 +356,7 @@ fn batch() {
         let worker = thread::spawn({
             let (batch, bell) = (Arc::clone(&batch), Arc::clone(&bell));
             move || {
-                let ring = |rings: hubpool::Rings| {
+                let ring = |rings: hubpool::binding::Rings| {
                     if rings.reader {
                         bell.ring();
                     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hubpool::{Closed, Next, Outbox, Pool, Worker};
+use hubpool::binding::{Closed, Next, Outbox, Pool, Worker};
 
 /// Starts a worker that counts the jobs it runs.
 fn start(

@@ -2,7 +2,7 @@
 
 mod model;
 
-use hubpool::Order;
+use hubpool::binding::Order;
 use proptest::prelude::*;
 
 proptest! {

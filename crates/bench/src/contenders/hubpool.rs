@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use hubpool::{Next, Pool, Worker};
+use hubpool::binding::{Next, Pool, Worker};
 
 use super::answering::Execute;
 

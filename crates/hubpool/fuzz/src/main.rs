@@ -4,7 +4,7 @@
 #[path = "../../tests/model/mod.rs"]
 mod model;
 
-use hubpool::Order;
+use hubpool::binding::Order;
 
 libfuzzer_sys::fuzz_target!(|steps: &[u8]| {
     let Some((&kind, steps)) = steps.split_first() else {

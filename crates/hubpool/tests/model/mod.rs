@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hubpool::{Batch, Closed, Next, Order, Pool, Rings, Taken, Worker};
+use hubpool::binding::{Batch, Closed, Next, Order, Pool, Rings, Taken, Worker};
 
 /// What a pool should be: a queue and some numbers.
 struct Model {
