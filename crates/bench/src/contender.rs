@@ -40,7 +40,8 @@ pub trait Contender: Sized + Sync + 'static {
     /// Maps a function over `0..items`, at most `ahead` of the reader, and gives `take` the
     /// results in that order.
     async fn ordered(&self, items: u64, ahead: usize, job: fn(u64) -> u64, take: impl FnMut(u64)) {
-        window(self, items, ahead, job, take).await;
+        let submit = async |item| self.submit(move || job(item));
+        window(items, ahead, submit, take).await;
     }
 
     /// Maps a function over `0..items`, at most `ahead` of the reader, and gives `take` the
@@ -57,11 +58,10 @@ pub trait Contender: Sized + Sync + 'static {
 }
 
 /// An ordered map by hand: futures in a row, the oldest of which is awaited when there are `ahead`.
-pub async fn window<C: Contender>(
-    contender: &C,
+pub async fn window<F: Future<Output = u64>>(
     items: u64,
     ahead: usize,
-    job: fn(u64) -> u64,
+    submit: impl AsyncFn(u64) -> F,
     mut take: impl FnMut(u64),
 ) {
     let mut waiting = VecDeque::with_capacity(ahead);
@@ -71,7 +71,7 @@ pub async fn window<C: Contender>(
         {
             take(oldest.await);
         }
-        waiting.push_back(contender.submit_in_turn(move || job(item)).await);
+        waiting.push_back(submit(item).await);
     }
     for result in waiting {
         take(result.await);

@@ -28,10 +28,8 @@ pub async fn in_flight<C: Contender>(contender: &C) -> usize {
     let mut check = Ordered::default();
     // A contender that limits must find itself limited by nothing else.
     let ahead = if C::LIMITS { 2 * IN_FLIGHT } else { IN_FLIGHT };
-    window(contender, MANY, ahead, identity, |result| {
-        check.take(result);
-    })
-    .await;
+    let submit = async |item| contender.submit_in_turn(move || identity(item)).await;
+    window(MANY, ahead, submit, |result| check.take(result)).await;
     check.end()
 }
 
