@@ -12,9 +12,13 @@
 //! going, such as an interpreter's, and items are so short that the first
 //! worker hardly lets it go, one more worker waits for it and not all.
 
+mod several;
+
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::VecDeque;
+
+pub use several::{Several, TakenInto};
 
 /// In which order results are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,8 @@ struct State<T, R> {
     read: usize,
     /// Tickets in the pool's queue or in a worker's hand.
     tickets: usize,
+    /// Tickets whose worker has claimed items that it has not recorded.
+    used: usize,
     /// The hub has fed the last item.
     exhausted: bool,
     /// An item has failed: who waits for the whole batch reads on in order.
@@ -121,6 +127,7 @@ impl<T, R> Batch<T, R> {
                 ready: 0,
                 read: 0,
                 tickets: 0,
+                used: 0,
                 exhausted: false,
                 failed: false,
                 reader: None,
@@ -224,6 +231,7 @@ impl<T, R> Batch<T, R> {
         ring: impl FnOnce(Rings),
     ) -> Option<Claim<T>> {
         let mut state = self.state.lock();
+        state.used -= 1;
         self.complete_in(&mut state, index, result);
         let claim = self.claim_in(&mut state, workers);
         state.tell(claim.is_none(), ring);
@@ -234,6 +242,7 @@ impl<T, R> Batch<T, R> {
     /// gives it to the pool's queue again to let others go first.
     pub fn complete(&self, index: usize, result: R, ring: impl FnOnce(Rings)) {
         let mut state = self.state.lock();
+        state.used -= 1;
         self.complete_in(&mut state, index, result);
         self.note_idle(&state);
         state.tell(false, ring);
@@ -331,6 +340,7 @@ impl<T, R> Batch<T, R> {
         let index = state.claimed;
         state.claimed += 1;
         state.running += 1;
+        state.used += 1;
         if self.order == Order::Input {
             state.results.push_back(None);
         }
@@ -378,8 +388,7 @@ impl<T, R> Batch<T, R> {
     /// Issues a ticket if there is an item for one more worker, and no ticket
     /// is out that waits for its worker.
     fn issue(&self, state: &mut State<T, R>, workers: usize) -> usize {
-        // Every running item has its ticket.
-        let all_in_use = state.tickets == state.running;
+        let all_in_use = state.tickets == state.used;
         let issued = all_in_use && state.tickets < workers && self.claimable(state) > 0;
         state.tickets += usize::from(issued);
         self.note_idle(state);
@@ -388,7 +397,7 @@ impl<T, R> Batch<T, R> {
 
     fn note_idle(&self, state: &State<T, R>) {
         self.idle
-            .store(state.tickets - state.running, Ordering::Relaxed);
+            .store(state.tickets - state.used, Ordering::Relaxed);
     }
 }
 

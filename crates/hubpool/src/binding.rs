@@ -79,7 +79,7 @@
 //! hub.pool.close(); // Ends the workers.
 //! ```
 
-pub use crate::batch::{Batch, Claim, Order, Rings, Taken};
+pub use crate::batch::{Batch, Claim, Order, Rings, Several, Taken, TakenInto};
 pub use crate::outbox::Outbox;
 pub use crate::pool::{Closed, Next, Pool};
 pub use crate::sleep::Worker;

@@ -129,6 +129,31 @@ impl<J> Pool<J> {
         Ok(manned)
     }
 
+    /// Adds a job as [`submit`](Self::submit) does, and registers one more worker if the pool wants
+    /// one for `tasks` unfinished tasks in all. Returns whether it did: the caller starts it. For
+    /// pools whose tasks are counted elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] returns the job of who comes after [`close`](Self::close).
+    pub fn submit_and_recruit(&self, job: J, tasks: usize) -> Result<bool, Closed<J>> {
+        let (sleeper, wanted) = {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Err(Closed(job));
+            }
+            state.queue.push_back(job);
+            self.publish(&state);
+            let wanted = state.wants_worker(self.maxsize(), tasks);
+            state.workers += usize::from(wanted);
+            (state.sleeper(), wanted)
+        };
+        if let Some(worker) = sleeper {
+            worker.wake();
+        }
+        Ok(wanted)
+    }
+
     /// Takes back the newest job that `is_it` knows and that no worker has taken.
     /// `is_it` is called under the pool's lock: it must only compare.
     pub fn withdraw(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
@@ -170,6 +195,15 @@ impl<J> Pool<J> {
             state.workers += 1;
             self.begin(tasks);
         }
+        wanted
+    }
+
+    /// Registers one more worker if the pool [wants](Self::wants_worker) one for `tasks` unfinished
+    /// tasks in all. For pools whose tasks are counted elsewhere.
+    pub fn recruit_for(&self, tasks: usize) -> bool {
+        let mut state = self.state.lock();
+        let wanted = state.wants_worker(self.maxsize(), tasks);
+        state.workers += usize::from(wanted);
         wanted
     }
 

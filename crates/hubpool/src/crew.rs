@@ -1,0 +1,166 @@
+//! The threads of one pool in one process, and what they work through.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::builder::{Builder, PanicPolicy};
+use crate::error::TaskError;
+use crate::limit::ThreadLimit;
+use crate::pool::{Closed, Next, Pool};
+use crate::sleep::Worker;
+use crate::slots::Slots;
+
+/// What a worker runs. It holds a slot, and gives it back when it ends.
+pub(crate) trait Job: Send + Sync {
+    /// Runs it, on a worker's thread.
+    fn run(self: Arc<Self>, crew: &Arc<Crew>);
+
+    /// Ends it in place of running it, on any thread.
+    fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal);
+}
+
+/// Why jobs are not run.
+pub(crate) enum Refusal {
+    Cancelled,
+    NoThread(Arc<io::Error>),
+}
+
+impl Refusal {
+    pub(crate) fn error(&self) -> TaskError {
+        match self {
+            Self::Cancelled => TaskError::Cancelled,
+            Self::NoThread(error) => TaskError::NoThread(Arc::clone(error)),
+        }
+    }
+}
+
+/// A pool's threads. Each thread has a share of it, and so has each handle of the pool.
+pub(crate) struct Crew {
+    pub(crate) pool: Pool<Arc<dyn Job>>,
+    pub(crate) slots: Slots,
+    pub(crate) settings: Builder,
+    /// How many threads have been started, for their names.
+    started: AtomicUsize,
+}
+
+impl Crew {
+    pub(crate) fn new(settings: Builder, maxsize: usize) -> Arc<Self> {
+        Arc::new(Self {
+            pool: Pool::new(maxsize),
+            slots: Slots::new(settings.backlog_for(maxsize)),
+            settings,
+            started: AtomicUsize::new(0),
+        })
+    }
+
+    /// Hands a job that holds a slot to the workers, and starts one more if that helps. A job that
+    /// can not be run is refused.
+    pub(crate) fn submit(self: &Arc<Self>, job: Arc<dyn Job>) {
+        match self.pool.submit_and_recruit(job, self.slots.taken()) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.start();
+            }
+            Err(Closed(job)) => job.refuse(self, &Refusal::Cancelled),
+        }
+    }
+
+    /// Starts threads for the jobs that wait, as far as that is allowed.
+    pub(crate) fn man(self: &Arc<Self>) {
+        while self.pool.recruit_for(self.slots.taken()) && self.start() {}
+    }
+
+    /// Starts the thread of a worker that has been registered; `false` if none can be had now.
+    pub(crate) fn start(self: &Arc<Self>) -> bool {
+        if !ThreadLimit::of_process().take(self) {
+            return false;
+        }
+        self.start_counted()
+    }
+
+    /// Does as [`start`](Self::start), for a thread that the limit has counted.
+    pub(crate) fn start_counted(self: &Arc<Self>) -> bool {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let mut thread = thread::Builder::new().name(format!("{}-{number}", self.settings.name));
+        if let Some(size) = self.settings.stack_size {
+            thread = thread.stack_size(size);
+        }
+        let crew = Arc::clone(self);
+        let Err(error) = thread.spawn(move || crew.work()) else {
+            return true;
+        };
+        self.pool.unregister();
+        ThreadLimit::of_process().give_back(self);
+        if self.pool.workers() == 0 {
+            self.refuse_queue(&Refusal::NoThread(Arc::new(error)));
+        }
+        false
+    }
+
+    /// Refuses all that no worker has taken up. Returns how many jobs that were.
+    pub(crate) fn refuse_queue(self: &Arc<Self>, why: &Refusal) -> usize {
+        let jobs = self.pool.take_queue();
+        let count = jobs.len();
+        for job in jobs {
+            job.refuse(self, why);
+        }
+        count
+    }
+
+    /// Runs a task's function between the hooks. What any of them panics with is the error.
+    pub(crate) fn call<T>(&self, f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+        let Some(hooks) = &self.settings.hooks else {
+            return catch_unwind(AssertUnwindSafe(f));
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            hooks.before_task.call();
+            f()
+        }));
+        let after = catch_unwind(AssertUnwindSafe(|| hooks.after_task.call()));
+        result.and_then(|result| after.map(|()| result))
+    }
+
+    /// Whether a task's panic goes on in who awaits it.
+    pub(crate) fn resumes_panics(&self) -> bool {
+        self.settings.panic_policy == PanicPolicy::Resume
+    }
+
+    /// The worker loop.
+    fn work(self: &Arc<Self>) {
+        let worker = Worker::new();
+        // A hook's panic has been reported by the panic hook, and so has that of a result's
+        // destructor or of a waker; neither is the business of the tasks that come after.
+        let shielded = |f: &mut dyn FnMut()| drop(catch_unwind(AssertUnwindSafe(f)));
+        if let Some(hooks) = &self.settings.hooks {
+            shielded(&mut || hooks.thread_start.call());
+        }
+        while let Next::Job(job) = self.pool.next(&worker, self.settings.idle_timeout) {
+            let mut job = Some(job);
+            shielded(&mut || {
+                if let Some(job) = job.take() {
+                    job.run(self);
+                }
+            });
+        }
+        if let Some(hooks) = &self.settings.hooks {
+            shielded(&mut || hooks.thread_stop.call());
+        }
+        ThreadLimit::of_process().give_back(self);
+        // It may have been asked to end for another pool's sake, with jobs in the queue.
+        self.man();
+    }
+}
+
+impl fmt::Debug for Crew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crew")
+            .field("workers", &self.pool.workers())
+            .field("slots", &self.slots)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! Why a task has no result.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Why a task has no result.
+///
+/// ```
+/// use hubpool::{TaskError, ThreadPool};
+///
+/// let pool = ThreadPool::new(1);
+/// let task = pool.apply_async(|| -> u32 { panic!("no luck") });
+/// let error = task.wait().unwrap_err();
+/// assert_eq!(error.to_string(), "the task panicked: no luck");
+/// assert!(matches!(error, TaskError::Panicked(_)));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// The task panicked; this is what it panicked with.
+    Panicked(Box<dyn Any + Send>),
+    /// The task was withdrawn before a thread took it up: by
+    /// [`Task::cancel`](crate::Task::cancel) or [`ThreadPool::kill`](crate::ThreadPool::kill).
+    Cancelled,
+    /// The operating system starts no thread, and the pool has none: the task has not begun.
+    NoThread(Arc<io::Error>),
+}
+
+impl TaskError {
+    /// Goes on with the task's panic in the calling thread.
+    ///
+    /// # Panics
+    ///
+    /// Always: with the task's own payload if it panicked, else with the error's message.
+    ///
+    /// ```should_panic
+    /// # let pool = hubpool::ThreadPool::new(1);
+    /// let task = pool.apply_async(|| panic!("no luck"));
+    /// task.wait().unwrap_or_else(|error| error.resume());
+    /// ```
+    pub fn resume(self) -> ! {
+        match self {
+            Self::Panicked(payload) => std::panic::resume_unwind(payload),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(payload) => {
+                let text = payload
+                    .downcast_ref::<&str>()
+                    .copied()
+                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+                match text {
+                    Some(text) => write!(f, "the task panicked: {text}"),
+                    None => f.write_str("the task panicked"),
+                }
+            }
+            Self::Cancelled => f.write_str("the task was withdrawn before it began"),
+            Self::NoThread(error) => write!(f, "no thread can be started for the task: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for TaskError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoThread(error) => Some(error.as_ref()),
+            Self::Panicked(_) | Self::Cancelled => None,
+        }
+    }
+}

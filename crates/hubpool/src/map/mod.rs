@@ -1,0 +1,201 @@
+//! One function for many items: what workers do for a map, and how its reader is told.
+//!
+//! A worker joins with a ticket, takes items one after another, and leaves their results in the
+//! [`Batch`]. Nothing is allocated for an item. [`whole`] waits for all results, [`stream`] reads
+//! them one after another.
+
+mod methods;
+mod stream;
+mod whole;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+use std::time::Instant;
+
+pub use stream::{Blocking, Imap, Iter};
+pub use whole::MapTask;
+
+use crate::batch::{Batch, Order, Rings};
+use crate::crew::{Crew, Job, Refusal};
+use crate::error::TaskError;
+use crate::sync::Mutex;
+use crate::thread_pool::ThreadPool;
+
+/// How long the items that a worker claims together may take, judged by those before, in
+/// nanoseconds. What a lock and a look at the clock cost is little beside it, and who waits for
+/// the first of them does not notice.
+const CLAIM_TIME: u128 = 10_000;
+/// The most items that a worker claims together.
+const MOST_CLAIMED: usize = 64;
+
+/// One map: its function and its items.
+struct Map<F, T, R> {
+    f: F,
+    batch: Batch<T, Result<R, TaskError>>,
+    seat: Mutex<Seat>,
+    /// How many items a worker claims together. Any worker writes it, and one may
+    /// overwrite what another has learnt: both are about as good.
+    claim: AtomicUsize,
+    /// At most so many are claimed together.
+    most_claimed: usize,
+    /// It keeps the pool open: workers go on to issue tickets.
+    pool: ThreadPool,
+}
+
+/// The reader's place.
+#[derive(Default)]
+struct Seat {
+    /// How the reader is woken, if it waits.
+    waker: Option<Waker>,
+    /// Why the map has been ended before its end.
+    refused: Option<TaskError>,
+}
+
+impl<F, T, R> Map<F, T, R>
+where
+    F: Fn(T) -> R + Send + Sync + 'static,
+    T: Send + 'static,
+    R: Send + 'static,
+{
+    fn new(pool: &ThreadPool, order: Order, f: F, most_claimed: usize) -> Arc<Self> {
+        Arc::new(Self {
+            f,
+            batch: Batch::new(order, None),
+            seat: Mutex::new(Seat::default()),
+            claim: AtomicUsize::new(1),
+            most_claimed,
+            pool: pool.clone(),
+        })
+    }
+
+    /// Adds items, and calls a worker.
+    fn feed(self: &Arc<Self>, items: impl IntoIterator<Item = T>) {
+        let crew = self.pool.crew();
+        let tickets = self.batch.feed(items, crew.pool.maxsize());
+        self.issue(crew, tickets);
+    }
+
+    fn issue(self: &Arc<Self>, crew: &Arc<Crew>, tickets: usize) {
+        for _ in 0..tickets {
+            crew.slots.force();
+            crew.submit(Arc::clone(self) as Arc<dyn Job>);
+        }
+    }
+
+    /// Runs the items of one claim, all of them, whichever panics.
+    fn run_items(&self, crew: &Crew, items: &mut Vec<T>, results: &mut Vec<Result<R, TaskError>>) {
+        for item in items.drain(..) {
+            let result = crew.call(|| (self.f)(item)).map_err(TaskError::Panicked);
+            if result.is_err() {
+                self.batch.fail();
+            }
+            results.push(result);
+        }
+    }
+
+    /// Learns from `count` items how many a worker shall claim.
+    fn learn(&self, count: usize, nanos: u128) {
+        let before = self.claim.load(Ordering::Relaxed);
+        let in_time = usize::try_from(count as u128 * CLAIM_TIME / nanos.max(1));
+        let claim = in_time
+            .unwrap_or(usize::MAX)
+            .clamp(1, self.most_claimed.min(2 * before));
+        if claim != before {
+            self.claim.store(claim, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<F, T, R> Map<F, T, R> {
+    fn sit_down(&self, waker: &Waker) {
+        let mut waker = Some(waker.clone());
+        std::mem::swap(&mut self.seat.lock().waker, &mut waker);
+    }
+
+    fn tell(&self, rings: Rings) {
+        if rings.reader {
+            let waker = self.seat.lock().waker.take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Withdraws what no worker has claimed. The map ends with that error, if that is anything.
+    fn withdraw(&self, why: TaskError) -> usize {
+        let mut seat = self.seat.lock();
+        let (items, rings) = self.batch.cancel();
+        if !items.is_empty() {
+            seat.refused = Some(why);
+        }
+        drop(seat);
+        self.tell(rings);
+        items.len()
+    }
+
+    /// Why the map has ended before its end, if it has.
+    fn refused(&self) -> Option<TaskError> {
+        self.seat.lock().refused.take()
+    }
+
+    /// The error, for the reader: or its panic goes on there.
+    fn report(&self, error: TaskError) -> TaskError {
+        if self.pool.crew().resumes_panics() && matches!(error, TaskError::Panicked(_)) {
+            error.resume();
+        }
+        error
+    }
+}
+
+impl<F, T, R> Job for Map<F, T, R>
+where
+    F: Fn(T) -> R + Send + Sync + 'static,
+    T: Send + 'static,
+    R: Send + 'static,
+{
+    /// Uses one ticket: claims items until there is none, or until others shall go first.
+    fn run(self: Arc<Self>, crew: &Arc<Crew>) {
+        let workers = crew.pool.maxsize();
+        let (mut items, mut results) = (Vec::new(), Vec::new());
+        let mut first = 0;
+        let mut start = Instant::now();
+        loop {
+            let mut rings = Rings::default();
+            if !results.is_empty() && crew.pool.pressed(self.batch.idle_tickets()) {
+                self.batch
+                    .complete_several(first, &mut results, |told| rings = told);
+                self.tell(rings);
+                // With its slot.
+                crew.submit(self);
+                return;
+            }
+            let claim = (self.claim.load(Ordering::Relaxed), &mut items);
+            let done = (first, &mut results);
+            let several = self
+                .batch
+                .complete_and_claim_several(done, claim, workers, |told| rings = told);
+            if several.is_none() {
+                // Before the reader is told: once it is woken, the slot is free.
+                crew.slots.give_back().wake();
+            }
+            self.tell(rings);
+            let Some(several) = several else { return };
+            self.issue(crew, several.tickets);
+            first = several.first;
+            let count = items.len();
+            self.run_items(crew, &mut items, &mut results);
+            let end = Instant::now();
+            self.learn(count, (end - start).as_nanos());
+            start = end;
+        }
+    }
+
+    fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal) {
+        let mut rings = Rings::default();
+        self.batch.drop_ticket(|told| rings = told);
+        crew.slots.give_back().wake();
+        self.tell(rings);
+        self.withdraw(why.error());
+    }
+}

@@ -1,0 +1,247 @@
+//! A map whose results are read one after another, while items beyond them are at work.
+//!
+//! The reader feeds the batch, and never more than it may look ahead: so the bound needs nobody
+//! who watches it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+
+use super::{MOST_CLAIMED, Map};
+use crate::batch::{Order, TakenInto};
+use crate::error::TaskError;
+use crate::park;
+use crate::thread_pool::ThreadPool;
+
+/// How many items may be ahead of the reader by default.
+const LOOK_AHEAD: usize = 1024;
+
+/// The results of a map, one after another: a [`Stream`], which does nothing until it is polled.
+///
+/// Who reads it also takes the items from their source, up to
+/// [`look_ahead`](Self::look_ahead) items ahead of the results: so an iterator must not wait for
+/// one of these results. A panic of an item is its result; the others go on. Dropping it withdraws the items
+/// that no thread has taken up.
+///
+/// Where items have taken less than some 10 us together, a thread takes up to 64 of them at once,
+/// and leaves their results when the last has ended; [`claim`](Self::claim) says otherwise.
+///
+/// Made by [`ThreadPool::imap`] and its kin.
+#[must_use = "it does nothing until it is read"]
+pub struct Imap<S, F, R>
+where
+    S: Stream,
+{
+    /// `None` after the last item.
+    source: Option<Pin<Box<S>>>,
+    map: Arc<Map<F, S::Item, R>>,
+    look_ahead: usize,
+    /// Items that have been fed and whose results have not been given out.
+    ahead: usize,
+    /// Items on their way from the source to the batch: kept for its memory.
+    items: Vec<S::Item>,
+    /// Results on their way from the batch to the reader.
+    results: VecDeque<Result<R, TaskError>>,
+}
+
+impl<S, F, R> Imap<S, F, R>
+where
+    S: Stream,
+    S::Item: Send + 'static,
+    F: Fn(S::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+    pub(crate) fn new(pool: &ThreadPool, order: Order, f: F, source: S) -> Self {
+        Self {
+            source: Some(Box::pin(source)),
+            map: Map::new(pool, order, f, MOST_CLAIMED),
+            look_ahead: LOOK_AHEAD,
+            ahead: 0,
+            items: Vec::new(),
+            results: VecDeque::new(),
+        }
+    }
+
+    /// Sets how many items may have been taken from the source whose results have not been read,
+    /// at least 1; by default 1,024. Each of them may use memory, and a thread.
+    ///
+    /// # Panics
+    ///
+    /// If `items` is 0.
+    ///
+    /// ```
+    /// let pool = hubpool::ThreadPool::new(2);
+    /// let sizes = pool.imap(|n: usize| vec![0_u8; n], 0..100).look_ahead(4);
+    /// assert_eq!(sizes.blocking().count(), 100); // With at most 4 vectors at a time.
+    /// ```
+    pub fn look_ahead(mut self, items: usize) -> Self {
+        assert!(items > 0, "a map that looks 0 items ahead has no result");
+        self.look_ahead = items;
+        self
+    }
+
+    /// Sets how many items a thread may take at once, if such items have been short; by default 64.
+    /// With 1, each result is there as soon as its item has ended, at a price of some 100 ns an item.
+    ///
+    /// # Panics
+    ///
+    /// If `most` is 0, or the map has been read from.
+    ///
+    /// ```
+    /// let pool = hubpool::ThreadPool::new(2);
+    /// assert_eq!(pool.imap(|n: u32| n, 0..10).claim(1).blocking().count(), 10);
+    /// ```
+    pub fn claim(mut self, most: usize) -> Self {
+        assert!(most > 0, "a thread that takes 0 items does nothing");
+        let map = Arc::get_mut(&mut self.map).expect("claim comes before the first result is read");
+        map.most_claimed = most;
+        self
+    }
+
+    /// Makes it an iterator for plain threads, which blocks the thread until a result is there.
+    ///
+    /// ```
+    /// let pool = hubpool::ThreadPool::new(2);
+    /// let squares = pool.imap(|n| n * n, 1..=3).blocking();
+    /// assert_eq!(squares.map(Result::unwrap).collect::<Vec<_>>(), [1, 4, 9]);
+    /// ```
+    pub fn blocking(self) -> Blocking<S, F, R> {
+        Blocking(self)
+    }
+
+    /// Takes items from the source as far ahead as may be, if that is worth a lock.
+    fn feed(&mut self, context: &mut Context<'_>) {
+        let room = self.look_ahead - self.ahead;
+        if room < (self.look_ahead / 4).max(1) {
+            return;
+        }
+        if self.map.seat.lock().refused.is_some() {
+            self.source = None;
+        }
+        let Some(source) = &mut self.source else {
+            return;
+        };
+        let mut exhausted = false;
+        while self.items.len() < room {
+            match source.as_mut().poll_next(context) {
+                Poll::Ready(Some(item)) => self.items.push(item),
+                Poll::Ready(None) => {
+                    exhausted = true;
+                    break;
+                }
+                Poll::Pending => break,
+            }
+        }
+        self.ahead += self.items.len();
+        if !self.items.is_empty() {
+            self.map.feed(self.items.drain(..));
+        }
+        if exhausted {
+            self.source = None;
+            self.map.tell(self.map.batch.exhaust());
+        }
+    }
+
+    fn next_result(&mut self) -> Option<Result<R, TaskError>> {
+        let result = self.results.pop_front()?;
+        self.ahead -= 1;
+        Some(result.map_err(|error| self.map.report(error)))
+    }
+}
+
+impl<S, F, R> Stream for Imap<S, F, R>
+where
+    S: Stream,
+    S::Item: Send + 'static,
+    F: Fn(S::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+    type Item = Result<R, TaskError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.results.is_empty() {
+            this.feed(context);
+            this.map.sit_down(context.waker());
+            let crew = this.map.pool.crew();
+            let workers = crew.pool.maxsize();
+            let (taken, tickets) = this.map.batch.take_into(&mut this.results, workers);
+            this.map.issue(crew, tickets);
+            match taken {
+                TakenInto::Ready => {}
+                TakenInto::Pending => return Poll::Pending,
+                TakenInto::End => {
+                    this.source = None;
+                    return Poll::Ready(this.map.refused().map(Err));
+                }
+            }
+        }
+        let result = this.next_result();
+        // Meanwhile the workers go on.
+        this.feed(context);
+        Poll::Ready(result)
+    }
+}
+
+impl<S: Stream, F, R> Unpin for Imap<S, F, R> {}
+
+impl<S: Stream, F, R> Drop for Imap<S, F, R> {
+    fn drop(&mut self) {
+        self.map.withdraw(TaskError::Cancelled);
+    }
+}
+
+impl<S: Stream, F, R> fmt::Debug for Imap<S, F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Imap")
+            .field("look_ahead", &self.look_ahead)
+            .field("ahead", &self.ahead)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The results of a map, for a plain thread: an iterator that blocks it. Made by [`Imap::blocking`].
+#[derive(Debug)]
+#[must_use = "it does nothing until it is read"]
+pub struct Blocking<S: Stream, F, R>(Imap<S, F, R>);
+
+impl<S, F, R> Iterator for Blocking<S, F, R>
+where
+    S: Stream,
+    S::Item: Send + 'static,
+    F: Fn(S::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+    type Item = Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut stream = Pin::new(&mut self.0);
+        if !stream.results.is_empty() {
+            // It is ready, and a source that is not is polled again before the thread blocks.
+            let mut nobody = Context::from_waker(Waker::noop());
+            if let Poll::Ready(next) = stream.as_mut().poll_next(&mut nobody) {
+                return next;
+            }
+        }
+        park::block_on(poll_fn(|context| stream.as_mut().poll_next(context)))
+    }
+}
+
+/// An iterator as a stream that is always ready: the items of [`ThreadPool::imap`].
+#[derive(Debug)]
+pub struct Iter<I>(pub(crate) I);
+
+impl<I: Iterator> Stream for Iter<I> {
+    type Item = I::Item;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.get_mut().0.next())
+    }
+}
+
+impl<I> Unpin for Iter<I> {}

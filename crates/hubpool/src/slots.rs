@@ -1,0 +1,240 @@
+//! How many tasks are outstanding, who waits for a slot, and who waits for the end of all.
+//!
+//! A slot is the right to be outstanding. It is taken before a task is submitted and given back
+//! before the task's result can be seen. Who submits without waiting takes one beyond the limit.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+
+/// Set in the word while somebody waits.
+const AWAITED: usize = 1;
+/// One slot in the word.
+const SLOT: usize = 2;
+
+/// The slots of one pool.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    /// Slots taken, times [`SLOT`], and [`AWAITED`]. In one word, so that who gives a slot back
+    /// learns in the same step whether anybody waits: no order of memory is left to argue about.
+    /// The mark is changed under the lock of `line` alone.
+    word: AtomicUsize,
+    /// Who waits gets a slot while fewer than this many are taken.
+    limit: AtomicUsize,
+    line: Mutex<Line>,
+}
+
+/// Who waits. Each has a number, higher than the numbers before it.
+#[derive(Debug, Default)]
+struct Line {
+    last: u64,
+    /// Who waits for a slot, first come, first served. Whoever is no longer here has been given one.
+    slots: VecDeque<(u64, Option<Waker>)>,
+    /// Who waits until no slot is taken.
+    ends: VecDeque<(u64, Option<Waker>)>,
+}
+
+impl Slots {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            word: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limit),
+            line: Mutex::new(Line::default()),
+        }
+    }
+
+    /// How many are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.word.load(Ordering::Acquire) / SLOT
+    }
+
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+        let wakers = self.settle(&mut self.line.lock());
+        wakers.wake();
+    }
+
+    /// Takes one, whatever the limit.
+    pub(crate) fn force(&self) {
+        self.word.fetch_add(SLOT, Ordering::Relaxed);
+    }
+
+    /// Takes one if there is one and nobody waits.
+    fn try_take(&self) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let free =
+            |word: usize| (word & AWAITED == 0 && word / SLOT < limit).then_some(word + SLOT);
+        self.word
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, free)
+            .is_ok()
+    }
+
+    /// Gives one back. What the caller has written before, who sees the end of all sees too.
+    pub(crate) fn give_back(&self) -> Wakers {
+        if self.word.fetch_sub(SLOT, Ordering::AcqRel) & AWAITED == 0 {
+            return Wakers(Vec::new());
+        }
+        self.settle(&mut self.line.lock())
+    }
+
+    /// Waits for one, first come, first served.
+    pub(crate) fn take(&self) -> Wait<'_> {
+        Wait::new(self, For::Slot)
+    }
+
+    /// Waits until none is taken.
+    pub(crate) fn end(&self) -> Wait<'_> {
+        Wait::new(self, For::End)
+    }
+
+    /// Gives what there is to those who wait for it, and says whom to wake once the lock is free.
+    fn settle(&self, line: &mut Line) -> Wakers {
+        let mut wakers = Wakers(Vec::new());
+        let limit = self.limit.load(Ordering::Relaxed);
+        while !line.slots.is_empty() {
+            let free = |word: usize| (word / SLOT < limit).then_some(word + SLOT);
+            if self
+                .word
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, free)
+                .is_err()
+            {
+                break;
+            }
+            wakers
+                .0
+                .extend(line.slots.pop_front().and_then(|(_, waker)| waker));
+        }
+        if self.taken() == 0 {
+            wakers
+                .0
+                .extend(line.ends.drain(..).filter_map(|(_, waker)| waker));
+        }
+        if line.slots.is_empty() && line.ends.is_empty() {
+            self.word.fetch_and(!AWAITED, Ordering::AcqRel);
+        }
+        wakers
+    }
+}
+
+/// Who is to be woken, once no lock is held.
+#[must_use = "they wait"]
+pub(crate) struct Wakers(Vec<Waker>);
+
+impl Wakers {
+    pub(crate) fn wake(self) {
+        self.0.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    Slot,
+    End,
+}
+
+/// Waits for a slot or for the end. A slot that it has been given and nobody has seen goes to the
+/// next in line when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Wait<'a> {
+    slots: &'a Slots,
+    what: For,
+    /// Its number in the line, while it waits.
+    number: Option<u64>,
+}
+
+impl<'a> Wait<'a> {
+    fn new(slots: &'a Slots, what: For) -> Self {
+        Self {
+            slots,
+            what,
+            number: None,
+        }
+    }
+
+    fn at_once(&self) -> bool {
+        match self.what {
+            For::Slot => self.slots.try_take(),
+            For::End => self.slots.taken() == 0,
+        }
+    }
+}
+
+impl Line {
+    fn of(&mut self, what: For) -> &mut VecDeque<(u64, Option<Waker>)> {
+        match what {
+            For::Slot => &mut self.slots,
+            For::End => &mut self.ends,
+        }
+    }
+
+    /// Puts one more at the end, and returns its number.
+    fn join(&mut self, what: For, waker: Option<Waker>) -> u64 {
+        self.last += 1;
+        let number = self.last;
+        self.of(what).push_back((number, waker));
+        number
+    }
+
+    /// Where it stands, if it still does.
+    fn place(&mut self, what: For, number: u64) -> Option<usize> {
+        let find = self
+            .of(what)
+            .binary_search_by_key(&number, |(other, _)| *other);
+        find.ok()
+    }
+}
+
+impl Future for Wait<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let what = self.what;
+        if self.number.is_none() && self.at_once() {
+            return Poll::Ready(());
+        }
+        // Made before the lock and dropped after it: a waker's code is its runtime's.
+        let mut waker = Some(context.waker().clone());
+        let mut line = self.slots.line.lock();
+        if self.number.is_none() {
+            self.number = Some(line.join(what, waker.take()));
+            // From here on who gives a slot back comes to settle, and what was given back before
+            // is given on now.
+            self.slots.word.fetch_or(AWAITED, Ordering::AcqRel);
+        }
+        let wakers = self.slots.settle(&mut line);
+        let place = self.number.and_then(|number| line.place(what, number));
+        if let (Some(place), true) = (place, waker.is_some()) {
+            std::mem::swap(&mut line.of(what)[place].1, &mut waker);
+        }
+        drop(line);
+        wakers.wake();
+        if place.is_some() {
+            Poll::Pending
+        } else {
+            self.number = None;
+            Poll::Ready(())
+        }
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        let mut line = self.slots.line.lock();
+        let gone = match line.place(self.what, number) {
+            Some(place) => line.of(self.what).remove(place),
+            None => None,
+        };
+        // Whoever is last in line takes the mark off.
+        let wakers = self.slots.settle(&mut line);
+        drop(line);
+        wakers.wake();
+        if gone.is_none() && self.what == For::Slot {
+            self.slots.give_back().wake();
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! One limit on the threads of all pools. It is the process's, so this is a process of its own.
+
+use std::num::NonZeroUsize;
+
+use hubpool::{Task, ThreadPool, set_thread_limit};
+
+#[test]
+fn pools_at_the_limit_take_turns_and_all_tasks_run() {
+    set_thread_limit(NonZeroUsize::new(2));
+    let pools: Vec<_> = (0..4).map(|_| ThreadPool::new(3)).collect();
+    let tasks: Vec<_> = (0..200)
+        .map(|n| {
+            pools[n % pools.len()].apply_async(move || {
+                std::thread::yield_now();
+                n
+            })
+        })
+        .collect();
+    let threads: usize = pools.iter().map(ThreadPool::size).sum();
+    assert!(threads <= 2, "{threads} threads");
+    let sum: usize = tasks.into_iter().map(|task| task.wait().unwrap()).sum();
+    assert_eq!(sum, (0..200).sum());
+
+    // A busy pool gives its thread up to one that has none, though it has more to do.
+    set_thread_limit(NonZeroUsize::new(1));
+    let (busy, other) = (ThreadPool::new(1), ThreadPool::new(1));
+    let (go, wait) = std::sync::mpsc::channel();
+    let first = busy.apply_async(move || wait.recv().unwrap());
+    let more: Vec<Task<_>> = (0..100).map(|n| busy.apply_async(move || n)).collect();
+    let turn = other.apply_async(|| 7);
+    go.send(()).unwrap();
+    assert_eq!(turn.wait().unwrap(), 7);
+    first.wait().unwrap();
+    for (n, task) in more.into_iter().enumerate() {
+        assert_eq!(task.wait().unwrap(), n);
+    }
+
+    // Without a limit they grow again.
+    set_thread_limit(None);
+    busy.set_maxsize(3);
+    busy.set_size(3);
+    assert_eq!(busy.size(), 3);
+}

@@ -1,0 +1,300 @@
+//! Maps as async programs and plain threads use them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Condvar, Mutex};
+use std::thread;
+
+use futures::executor::block_on;
+use futures::{StreamExt, stream};
+use hubpool::{PanicPolicy, TaskError, ThreadPool};
+
+const ITEMS: usize = 10_000;
+
+/// A gate that items wait at, by number, until they are let through.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<Vec<usize>>,
+    told: Condvar,
+}
+
+impl Gate {
+    fn pass(&self, item: usize) {
+        let mut open = self.open.lock().unwrap();
+        while !open.contains(&item) {
+            open = self.told.wait(open).unwrap();
+        }
+    }
+
+    fn open(&self, items: impl IntoIterator<Item = usize>) {
+        self.open.lock().unwrap().extend(items);
+        self.told.notify_all();
+    }
+}
+
+#[test]
+fn imap_gives_all_results_in_order_whatever_it_looks_ahead_and_claims() {
+    let pool = ThreadPool::new(3);
+    for look_ahead in [1, 2, 3, 7, 100, 2 * ITEMS] {
+        for claim in [1, 2, 64] {
+            let results = pool
+                .imap(|n| n + 1, 0..ITEMS)
+                .look_ahead(look_ahead)
+                .claim(claim);
+            let results: Vec<_> = block_on(results.map(Result::unwrap).collect());
+            assert!(results.into_iter().eq(1..=ITEMS), "{look_ahead} {claim}");
+        }
+    }
+    assert!(pool.is_empty());
+}
+
+#[test]
+fn imap_unordered_gives_each_result_once() {
+    let pool = ThreadPool::new(3);
+    for look_ahead in [1, 2, 100, 2 * ITEMS] {
+        let results = pool
+            .imap_unordered(|n| n + 1, 0..ITEMS)
+            .look_ahead(look_ahead);
+        let mut results: Vec<_> = block_on(results.map(Result::unwrap).collect());
+        results.sort_unstable();
+        assert!(results.into_iter().eq(1..=ITEMS), "{look_ahead}");
+    }
+}
+
+#[test]
+fn maps_work_under_tokio_and_smol_and_from_plain_threads() {
+    let pool = ThreadPool::new(2);
+    let map = async || {
+        let whole = pool.map(|n| n * 2, 0..ITEMS).await.unwrap();
+        let results = pool.imap(|n| n * 2, 0..ITEMS).map(Result::unwrap);
+        assert!(results.collect::<Vec<_>>().await == whole);
+        whole
+    };
+    let doubled: Vec<_> = (0..ITEMS).map(|n| n * 2).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    assert!(runtime.block_on(map()) == doubled);
+    assert!(smol::block_on(map()) == doubled);
+    let blocking = pool.blocking_imap(|n| n * 2, 0..ITEMS).map(Result::unwrap);
+    assert!(blocking.eq(doubled.iter().copied()));
+    let mut blocking: Vec<_> = pool
+        .blocking_imap_unordered(|n| n * 2, 0..ITEMS)
+        .map(Result::unwrap)
+        .collect();
+    blocking.sort_unstable();
+    assert!(blocking == doubled);
+}
+
+#[test]
+fn results_come_in_the_order_of_the_items_or_as_they_end() {
+    let pool = ThreadPool::new(2);
+    for ordered in [true, false] {
+        let gate = Arc::new(Gate::default());
+        let pass = {
+            let gate = Arc::clone(&gate);
+            move |n| {
+                gate.pass(n);
+                n
+            }
+        };
+        let results = if ordered {
+            let mut results = pool.blocking_imap(pass, 0..2);
+            gate.open([1]);
+            while pool.len() > 1 {
+                thread::yield_now();
+            }
+            gate.open([0]);
+            [results.next(), results.next()]
+        } else {
+            let mut results = pool.blocking_imap_unordered(pass, 0..2);
+            gate.open([1]);
+            let first = results.next();
+            gate.open([0]);
+            [first, results.next()]
+        };
+        let results = results.map(|result| result.unwrap().unwrap());
+        assert_eq!(results, if ordered { [0, 1] } else { [1, 0] });
+    }
+}
+
+#[test]
+fn no_more_items_are_taken_from_the_source_than_the_reader_looks_ahead() {
+    let pool = ThreadPool::new(4);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let source = {
+        let taken = Arc::clone(&taken);
+        (0..1_000).inspect(move |_| {
+            taken.fetch_add(1, Ordering::SeqCst);
+        })
+    };
+    let results = pool.imap(|n| n, source).look_ahead(10).blocking();
+    for (read, result) in results.enumerate() {
+        assert_eq!(result.unwrap(), read);
+        let ahead = taken.load(Ordering::SeqCst) - read - 1;
+        assert!(ahead <= 10, "{ahead}");
+    }
+    assert_eq!(taken.load(Ordering::SeqCst), 1_000);
+}
+
+#[test]
+fn a_map_over_a_stream_gives_results_while_the_stream_waits() {
+    let pool = ThreadPool::new(2);
+    let (feed, items) = futures::channel::mpsc::unbounded();
+    let mut results = pool.imap_stream(|n| n + 1, items);
+    block_on(async {
+        for n in 0..100 {
+            feed.unbounded_send(n).unwrap();
+            // The stream has no more, and does not end.
+            assert_eq!(results.next().await.unwrap().unwrap(), n + 1);
+        }
+        drop(feed);
+        assert!(results.next().await.is_none());
+        let results = pool.imap_unordered_stream(|n| n, stream::iter(0..100));
+        assert_eq!(results.count().await, 100);
+    });
+}
+
+#[test]
+fn an_item_that_panics_is_its_own_result_and_ends_a_whole_map() {
+    let pool = ThreadPool::new(2);
+    let f = |n: usize| {
+        assert!(n % 100 != 7, "no luck with {n}");
+        n
+    };
+    let mut failed = 0;
+    for (n, result) in pool.blocking_imap(f, 0..1_000).enumerate() {
+        match result {
+            Ok(result) => assert_eq!(result, n),
+            Err(error) => {
+                assert_eq!(
+                    error.to_string(),
+                    format!("the task panicked: no luck with {n}")
+                );
+                failed += 1;
+            }
+        }
+    }
+    assert_eq!(failed, 10);
+    let error = pool.blocking_map(f, 0..100_000).unwrap_err();
+    assert_eq!(error.to_string(), "the task panicked: no luck with 7");
+}
+
+#[test]
+fn an_items_panic_goes_on_in_the_reader_if_the_pool_is_built_so() {
+    let pool = ThreadPool::builder()
+        .panic_policy(PanicPolicy::Resume)
+        .build();
+    let f = |()| std::panic::panic_any(42_u8);
+    let imap = pool.blocking_imap(f, [()]);
+    let map = pool.map_async(f, [()]);
+    for reader in [
+        thread::spawn(move || imap.count()),
+        thread::spawn(move || map.wait().map_or(0, |results| results.len())),
+    ] {
+        assert_eq!(reader.join().unwrap_err().downcast_ref(), Some(&42_u8));
+    }
+}
+
+#[test]
+fn a_stream_that_is_dropped_withdraws_its_items_and_leaves_the_pool_free() {
+    let pool = ThreadPool::new(1);
+    let ran = Arc::new(AtomicUsize::new(0));
+    let (go, wait) = channel();
+    let wait = Mutex::new(wait);
+    let f = {
+        let ran = Arc::clone(&ran);
+        move |_| {
+            ran.fetch_add(1, Ordering::SeqCst);
+            wait.lock().unwrap().recv().unwrap();
+        }
+    };
+    let mut results = pool.imap(f, 0..).claim(1).blocking();
+    go.send(()).unwrap();
+    results.next().unwrap().unwrap();
+    while ran.load(Ordering::SeqCst) < 2 {
+        thread::yield_now();
+    }
+    drop(results);
+    go.send(()).unwrap();
+    assert!(pool.join_timeout(std::time::Duration::MAX));
+    assert_eq!(ran.load(Ordering::SeqCst), 2);
+    assert_eq!(
+        Arc::strong_count(&ran),
+        1,
+        "the map's function is still there"
+    );
+}
+
+#[test]
+fn a_kill_ends_maps_that_wait_for_a_thread() {
+    let pool = ThreadPool::new(1);
+    let (go, wait) = channel();
+    let first = pool.apply_async(move || wait.recv().unwrap());
+    while pool.stats().queued > 0 {
+        thread::yield_now();
+    }
+    let whole = pool.map_async(|n: u32| n, 0..10);
+    let mut stream = pool.imap(|n: u32| n, 0..);
+    assert!(block_on(async { futures::poll!(stream.next()) }).is_pending());
+    assert_eq!(pool.kill(), 2);
+    assert!(matches!(whole.wait(), Err(TaskError::Cancelled)));
+    let mut stream = stream.blocking();
+    assert!(matches!(stream.next(), Some(Err(TaskError::Cancelled))));
+    assert!(stream.next().is_none());
+    go.send(()).unwrap();
+    first.wait().unwrap();
+}
+
+#[test]
+fn tasks_get_their_turn_beside_a_map() {
+    let pool = ThreadPool::new(1);
+    let done = Arc::new(AtomicUsize::new(0));
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let map = pool.map_async(
+        {
+            let done = Arc::clone(&done);
+            move |n| {
+                wait.lock().unwrap().recv().unwrap();
+                done.fetch_add(1, Ordering::SeqCst);
+                n
+            }
+        },
+        0..100,
+    );
+    let task = pool.apply_async({
+        let done = Arc::clone(&done);
+        move || done.load(Ordering::SeqCst)
+    });
+    for _ in 0..100 {
+        go.send(()).unwrap();
+    }
+    assert!(task.wait().unwrap() < 100);
+    assert!(map.wait().unwrap().into_iter().eq(0..100));
+}
+
+#[test]
+fn a_map_goes_on_when_the_last_handle_of_its_pool_is_dropped() {
+    let pool = ThreadPool::new(3);
+    let (whole, stream) = (
+        pool.map_async(|n| n, 0..ITEMS),
+        pool.blocking_imap(|n| n, 0..ITEMS),
+    );
+    drop(pool);
+    assert!(whole.wait().unwrap().into_iter().eq(0..ITEMS));
+    assert!(stream.map(Result::unwrap).eq(0..ITEMS));
+}
+
+#[test]
+fn an_iterator_may_use_the_pool_that_maps_it() {
+    let pool = ThreadPool::new(1);
+    let inner = pool.clone();
+    let source = (0..100).map(move |n| inner.blocking_apply(move || n).unwrap());
+    assert!(
+        pool.blocking_imap(|n| n, source)
+            .map(Result::unwrap)
+            .eq(0..100)
+    );
+}
