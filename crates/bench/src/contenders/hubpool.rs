@@ -1,32 +1,54 @@
-//! This project's pool: so far its engine, with a channel for each result.
+//! This project's pool.
 
-use std::sync::Arc;
-use std::thread;
+use futures_util::{Stream, StreamExt};
+use hubpool::{TaskError, ThreadPool};
 
-use hubpool::binding::{Next, Pool, Worker};
+use crate::contender::{Contender, Job};
 
-use super::answering::Execute;
+pub struct Hubpool(ThreadPool);
 
-pub struct Hubpool(Arc<Pool<Box<dyn FnOnce() + Send>>>);
+impl Contender for Hubpool {
+    const LIMITS: bool = true;
 
-impl Execute for Hubpool {
     fn open(threads: usize) -> Self {
-        Self(Arc::new(Pool::new(threads)))
+        Self(ThreadPool::new(threads))
     }
 
-    fn execute<F: FnOnce() + Send + 'static>(&self, job: F) {
-        self.0.begin(1);
-        if self.0.wants_worker(0) {
-            self.0.register();
-            let pool = Arc::clone(&self.0);
-            thread::spawn(move || {
-                let worker = Worker::new();
-                while let Next::Job(job) = pool.next(&worker, None) {
-                    pool.finish(1);
-                    job();
-                }
-            });
-        }
-        assert!(self.0.submit(Box::new(job)).is_ok(), "the pool is closed");
+    fn submit<F: Job>(&self, job: F) -> impl Future<Output = u64> + Send {
+        let task = self.0.apply_async(job);
+        async { task.await.expect("a job has failed") }
+    }
+
+    fn open_limited(threads: usize, in_flight: usize) -> Self {
+        let builder = ThreadPool::builder().maxsize(threads);
+        Self(builder.backlog(in_flight).build())
+    }
+
+    async fn submit_in_turn<F: Job>(&self, job: F) -> impl Future<Output = u64> + Send {
+        let task = self.0.spawn(job).await;
+        async { task.await.expect("a job has failed") }
+    }
+
+    async fn ordered(&self, items: u64, ahead: usize, job: fn(u64) -> u64, take: impl FnMut(u64)) {
+        read(self.0.imap(job, 0..items).look_ahead(ahead), take).await;
+    }
+
+    async fn unordered(
+        &self,
+        items: u64,
+        ahead: usize,
+        job: fn(u64) -> u64,
+        take: impl FnMut(u64),
+    ) {
+        read(self.0.imap_unordered(job, 0..items).look_ahead(ahead), take).await;
+    }
+}
+
+async fn read(
+    mut results: impl Stream<Item = Result<u64, TaskError>> + Unpin,
+    mut take: impl FnMut(u64),
+) {
+    while let Some(result) = results.next().await {
+        take(result.expect("a job has failed"));
     }
 }

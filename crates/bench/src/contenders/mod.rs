@@ -18,7 +18,7 @@ use crate::rows::{Sampler, sample};
 /// What samples this contender.
 pub fn sampler(name: &str) -> Sampler {
     match name {
-        "hubpool" => sample::<Answering<hubpool::Hubpool>>,
+        "hubpool" => sample::<hubpool::Hubpool>,
         "tokio" => sample::<tokio::Tokio>,
         "blocking" => sample::<blocking::Blocking>,
         "rayon" => sample::<Answering<rayon::Rayon>>,

@@ -16,7 +16,7 @@ const PRODUCERS: u64 = 4;
 const ROUND_TRIPS: u64 = 1_000;
 const SLEEPS: usize = 2_000;
 /// How far a map may be ahead of its reader.
-const AHEAD: usize = 256;
+const AHEAD: usize = 1024;
 
 /// Submits many, then awaits all.
 pub async fn burst<C: Contender>(contender: &C) -> usize {
