@@ -72,7 +72,7 @@ class Effort:
     seconds: float
 
 
-THOROUGH = Effort(rounds=9, seconds=0.15)
+THOROUGH = Effort(rounds=7, seconds=0.1)
 QUICK = Effort(rounds=1, seconds=0)
 #: What holds of each row that takes time.
 NEVER_WORSE = Goal("best", 1.2)
@@ -112,7 +112,7 @@ ROWS = (
     ),
     Row("sleeps", "2,000 sleeps of 1 ms", 64, (Goal("value", 1.15 * IDEAL_SLEEP), NEVER_WORSE)),
     *(
-        Row("cold", "first result of a new pool", size, (NO_WORSE,), rounds=15)
+        Row("cold", "first result of a new pool", size, (NO_WORSE,), rounds=11)
         for size in (1, 64, 512)
     ),
     Row("submit", "submit", 1, (Goal("value", 65e-9), NEVER_WORSE)),

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from report import Sections
 
 OURS = "hubpool"
+HOW = (
+    "Who awaits is a plain thread in `futures_lite::future::block_on`. Pools whose jobs return "
+    "nothing send each result through a channel of `oneshot`; crossbeam-channel, kanal and "
+    "async-channel are threads by hand that take boxed jobs from such a channel. A limit of their "
+    "own on what is in flight have hubpool, kanal and async-channel, whose submitter is suspended; "
+    "for the others it is by hand: the oldest future is awaited before the next job is submitted. "
+    "Maps are hubpool's own, and for the others by hand: an ordered one awaits the oldest future, "
+    "an unordered one has its results from one channel (affinitypool's, whose tasks end with their "
+    "futures, from a `FuturesUnordered`); all are at most 1,024 items ahead. Bytes are those asked "
+    "of the allocator, with the future's channel and without the place of the future itself. All "
+    "check what the jobs return.",
+)
 
 
 @dataclass(frozen=True)
@@ -196,6 +208,8 @@ class Report:
             f"- The cores after: {machine.describe(self.after)}.",
             "",
             f"![The shares as a plot]({plot})",
+            "",
+            *HOW,
         ]
         for cores in sorted({each.cores for each in self.outcomes}):
             outcomes = [each for each in self.outcomes if each.cores == cores]
