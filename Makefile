@@ -82,7 +82,7 @@ bench: build ## Measure all against its peers, on one core and on two (QUICK=1: 
 
 bench-rust: $(INSTALLED) ## Measure the crate against its peers, on one core and on two (QUICK=1: see that it works).
 	$(PY) -m pip install -q --group bench
-	cargo build -q --release -p hubpool-bench
+	cargo build -q --release -p hubpool-bench --target-dir target
 	$(PY) benches/rust.py target/release/hubpool-bench $(if $(QUICK),--quick)
 
 instructions: ## Count the instructions of the engine's hot paths, under valgrind.

@@ -14,7 +14,7 @@ import os
 import platform
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,8 +59,6 @@ class Row:
     #: How many rounds it gets, and the seconds of a sample, if not as usual.
     rounds: int | None = None
     seconds: float | None = None
-    #: Contenders that can not do it, and why.
-    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,20 +139,17 @@ def alternate(program: str, row: Row, cores: list[int], quick: bool) -> Outcome:
     effort = QUICK if quick else THOROUGH
     seconds = effort.seconds if row.seconds is None else row.seconds / (10 if quick else 1)
     rounds = effort.rounds if quick else row.rounds or effort.rounds
-    contenders = [name for name in CONTENDERS if name not in row.left_out]
-    samples: dict[str, list[Sample]] = {name: [] for name in contenders}
+    samples: dict[str, list[Sample]] = {name: [] for name in CONTENDERS}
     for turn in range(rounds):
-        for name in in_turn(contenders, turn):
+        for name in in_turn(turn):
             samples[name].append(sample(program, row, name, cores, seconds))
-    return Outcome(
-        row.name, row.work, row.threads, len(cores), row.unit, row.goals, samples, row.left_out
-    )
+    return Outcome(row.name, row.work, row.threads, len(cores), row.unit, row.goals, samples)
 
 
-def in_turn(contenders: list[str], turn: int) -> Iterator[str]:
+def in_turn(turn: int) -> Iterator[str]:
     """Begin with another one each time, and go the other way every second time."""
-    first = turn % len(contenders)
-    order = contenders[first:] + contenders[:first]
+    first = turn % len(CONTENDERS)
+    order = CONTENDERS[first:] + CONTENDERS[:first]
     return reversed(order) if turn % 2 else iter(order)
 
 

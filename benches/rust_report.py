@@ -64,7 +64,6 @@ class Outcome:
     unit: str
     goals: tuple[Goal, ...]
     samples: dict[str, list[Sample]]
-    left_out: dict[str, str]
 
     def median(self, contender: str) -> float:
         """Return what a contender usually takes."""
@@ -90,17 +89,18 @@ class Outcome:
         return [goal for goal in self.goals if goal.cores in (None, self.cores)]
 
     def cell(self, peer: str) -> str:
-        """Write hubpool's share of a peer's."""
+        """Write hubpool's share of a peer's; or what the peer takes, where many take nothing."""
+        if self.unit == "/s":
+            return amount(self.median(peer), self.unit)
         cpu = self.cpu_share(peer)
         return spread(self.share(peer)) + (f", CPU {times(cpu)}x" if cpu is not None else "")
 
     def lines(self) -> Iterator[str]:
         """Write all that the contenders took, the least first."""
         for name in sorted(self.samples, key=self.median):
-            cell = "" if name == OURS else f"hubpool takes {self.cell(name)}"
+            told = name == OURS or self.unit == "/s"
+            cell = "" if told else f"hubpool takes {self.cell(name)}"
             yield f"{name:<18} {amount(self.median(name), self.unit):>12}  {cell}"
-        for name, reason in self.left_out.items():
-            yield f"{name:<18} left out: {reason}"
 
 
 @dataclass
@@ -166,10 +166,7 @@ class Report:
         """Write everything."""
         rows = [
             {
-                **{
-                    key: getattr(each, key)
-                    for key in ("name", "work", "threads", "cores", "unit", "left_out")
-                },
+                **{key: getattr(each, key) for key in ("name", "work", "threads", "cores", "unit")},
                 "best_peer": each.best_peer(),
                 "goals": [
                     {**asdict(goal), "reached": self.reached(each, goal)} for goal in each.aims()
@@ -258,16 +255,13 @@ class Report:
 
 def value_table(outcomes: list[Outcome]) -> Iterator[str]:
     """Write what all contenders take."""
-    names = list(dict.fromkeys(name for each in outcomes for name in each.samples))
+    names = list(outcomes[0].samples)
     yield f"| work | threads | {' | '.join(names)} |"
     yield "|---|---" + "|---" * len(names) + "|"
     for each in outcomes:
         least = min(map(each.median, each.samples))
         cells = []
         for name in names:
-            if name in each.left_out:
-                cells.append("left out: " + each.left_out[name])
-                continue
             value = amount(each.median(name), each.unit)
             cells.append(f"**{value}**" if each.median(name) == least else value)
         yield f"| {each.work} | {each.threads} | {' | '.join(cells)} |"

@@ -1,14 +1,13 @@
 //! What a pool costs beside its work: memory, the submitter's time, wake-ups for nothing.
 
-use std::fs;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_lite::future::block_on;
 
 use super::calls::identity;
-use super::{Sample, opened, timed};
+use super::{Sample, opened, timed, usage};
 use crate::contender::Contender;
 use crate::counting::bytes_taken;
 
@@ -57,29 +56,13 @@ pub fn idle<C: Contender>(threads: usize, seconds: f64) -> Sample {
     opened::<C>(threads);
     // Who has just finished may look out for more for a while.
     thread::sleep(Duration::from_millis(100));
-    let (before, start) = (voluntary_switches(), Instant::now());
+    let before = usage().voluntary_context_switches();
     thread::sleep(Duration::from_secs_f64(seconds));
-    let switches = voluntary_switches() - before;
-    let seconds = start.elapsed().as_secs_f64();
+    let switches = usage().voluntary_context_switches() - before;
     // One is this thread's.
+    let others = u32::try_from(switches - 1).expect("too many or too few");
     Sample {
-        value: f64::from(switches.saturating_sub(1)) / seconds,
+        value: f64::from(others) / seconds,
         cpu: 0.0,
     }
-}
-
-/// How often all threads of this process together have gone to sleep.
-fn voluntary_switches() -> u32 {
-    let threads = fs::read_dir("/proc/self/task").expect("no /proc");
-    threads
-        .map(|thread| {
-            let path = thread.expect("no thread").path().join("status");
-            let status = fs::read_to_string(path).expect("a thread has ended");
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
-                .expect("no count");
-            line.trim().parse::<u32>().expect("no number")
-        })
-        .sum()
 }

@@ -6,7 +6,8 @@ mod costs;
 use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
-use rustix::time::{ClockId, clock_gettime};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 
 use crate::contender::Contender;
 
@@ -117,6 +118,15 @@ fn share(whole: Duration, tasks: usize) -> f64 {
 }
 
 fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.try_into().expect("a negative time")
+    let usage = usage();
+    let times = [usage.user_time(), usage.system_time()].map(|time| {
+        let micros = time.num_microseconds().try_into();
+        Duration::from_micros(micros.expect("a negative time"))
+    });
+    times.into_iter().sum()
+}
+
+/// What this process has used in all threads, also those that have ended.
+fn usage() -> Usage {
+    getrusage(UsageWho::RUSAGE_SELF).expect("no usage")
 }
