@@ -34,6 +34,7 @@ test: test-rust models sanitize test-python compat ## Run all tests.
 
 test-rust: ## Run the engine's tests.
 	cargo test -q -p hubpool
+	cargo test -q -p hubpool --all-features
 
 models: ## Try the engine in every order in which its threads can meet.
 	"$(PYTHON)" crates/hubpool/tests/models.py
@@ -93,6 +94,7 @@ instructions: ## Count the instructions of the engine's hot paths, under valgrin
 lint: build instructions ## Check format, lints, types and stubs.
 	cargo fmt --check
 	RUSTFLAGS=-Dwarnings cargo clippy -q --workspace --all-targets
+	RUSTFLAGS=-Dwarnings cargo clippy -q --workspace --all-targets --all-features
 	$(PY) -m ruff format --check -q
 	$(PY) -m ruff check -q
 	$(PY) -m mypy
@@ -103,7 +105,7 @@ format: $(INSTALLED) ## Format all sources.
 	$(PY) -m ruff format -q
 
 docs: build ## Make the reference of both faces in target/doc.
-	RUSTDOCFLAGS=-Dwarnings cargo doc -q -p hubpool --no-deps
+	RUSTDOCFLAGS=-Dwarnings cargo doc -q -p hubpool --no-deps --all-features
 	$(PY) -m pdoc -d restructuredtext -o target/doc/python hubpool
 
 wheel: $(INSTALLED) ## Leave one wheel for PYTHON in dist/.

@@ -1,6 +1,5 @@
 //! The threads of one pool in one process, and what they work through.
 
-use std::any::Any;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,11 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::builder::{Builder, PanicPolicy};
-use crate::error::TaskError;
+use crate::error::{Panic, TaskError};
 use crate::limit::ThreadLimit;
 use crate::pool::{Closed, Next, Pool};
 use crate::sleep::Worker;
 use crate::slots::Slots;
+use crate::stats::Recorder;
 
 /// What a worker runs. It holds a slot, and gives it back when it ends.
 pub(crate) trait Job: Send + Sync {
@@ -44,6 +44,7 @@ pub(crate) struct Crew {
     pub(crate) pool: Pool<Arc<dyn Job>>,
     pub(crate) slots: Slots,
     pub(crate) settings: Builder,
+    pub(crate) recorder: Recorder,
     /// How many threads have been started, for their names.
     started: AtomicUsize,
 }
@@ -53,6 +54,7 @@ impl Crew {
         Arc::new(Self {
             pool: Pool::new(maxsize),
             slots: Slots::new(settings.backlog_for(maxsize)),
+            recorder: Recorder::new(&settings),
             settings,
             started: AtomicUsize::new(0),
         })
@@ -72,7 +74,12 @@ impl Crew {
 
     /// Starts threads for the jobs that wait, as far as that is allowed.
     pub(crate) fn man(self: &Arc<Self>) {
-        while self.pool.recruit_for(self.slots.taken()) && self.start() {}
+        while self.recruits() && self.start() {}
+    }
+
+    /// Registers one more worker if jobs wait that it would help.
+    pub(crate) fn recruits(&self) -> bool {
+        self.pool.queued() > 0 && self.pool.recruit_for(self.slots.taken())
     }
 
     /// Starts the thread of a worker that has been registered; `false` if none can be had now.
@@ -113,15 +120,16 @@ impl Crew {
     }
 
     /// Runs a task's function between the hooks. What any of them panics with is the error.
-    pub(crate) fn call<T>(&self, f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    pub(crate) fn call<T>(&self, f: impl FnOnce() -> T) -> Result<T, TaskError> {
+        let f = || self.recorder.run(f);
         let Some(hooks) = &self.settings.hooks else {
-            return catch_unwind(AssertUnwindSafe(f));
+            return caught(f);
         };
-        let result = catch_unwind(AssertUnwindSafe(|| {
+        let result = caught(|| {
             hooks.before_task.call();
             f()
-        }));
-        let after = catch_unwind(AssertUnwindSafe(|| hooks.after_task.call()));
+        });
+        let after = caught(|| hooks.after_task.call());
         result.and_then(|result| after.map(|()| result))
     }
 
@@ -154,6 +162,10 @@ impl Crew {
         // It may have been asked to end for another pool's sake, with jobs in the queue.
         self.man();
     }
+}
+
+fn caught<T>(f: impl FnOnce() -> T) -> Result<T, TaskError> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| TaskError::Panicked(Panic::new(payload)))
 }
 
 impl fmt::Debug for Crew {

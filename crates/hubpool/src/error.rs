@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a task has no result.
 ///
@@ -19,8 +19,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// The task panicked; this is what it panicked with.
-    Panicked(Box<dyn Any + Send>),
+    /// The task panicked.
+    Panicked(Panic),
     /// The task was withdrawn before a thread took it up: by
     /// [`Task::cancel`](crate::Task::cancel) or [`ThreadPool::kill`](crate::ThreadPool::kill).
     Cancelled,
@@ -42,7 +42,7 @@ impl TaskError {
     /// ```
     pub fn resume(self) -> ! {
         match self {
-            Self::Panicked(payload) => std::panic::resume_unwind(payload),
+            Self::Panicked(panic) => std::panic::resume_unwind(panic.into_payload()),
             other => panic!("{other}"),
         }
     }
@@ -51,16 +51,7 @@ impl TaskError {
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Panicked(payload) => {
-                let text = payload
-                    .downcast_ref::<&str>()
-                    .copied()
-                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                match text {
-                    Some(text) => write!(f, "the task panicked: {text}"),
-                    None => f.write_str("the task panicked"),
-                }
-            }
+            Self::Panicked(panic) => write!(f, "the task panicked: {panic}"),
             Self::Cancelled => f.write_str("the task was withdrawn before it began"),
             Self::NoThread(error) => write!(f, "no thread can be started for the task: {error}"),
         }
@@ -73,5 +64,52 @@ impl std::error::Error for TaskError {
             Self::NoThread(error) => Some(error.as_ref()),
             Self::Panicked(_) | Self::Cancelled => None,
         }
+    }
+}
+
+/// What a task has panicked with.
+///
+/// ```
+/// use hubpool::{TaskError, ThreadPool};
+///
+/// let pool = ThreadPool::new(1);
+/// match pool.blocking_apply(|| std::panic::panic_any(42)) {
+///     Err(TaskError::Panicked(panic)) => {
+///         assert_eq!(panic.into_payload().downcast_ref(), Some(&42));
+///     }
+///     other => unreachable!("{other:?}"),
+/// }
+/// ```
+pub struct Panic(
+    /// The lock lets the error be shared, as most kinds of errors ask; nobody waits for it.
+    Mutex<Box<dyn Any + Send>>,
+);
+
+impl Panic {
+    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
+        Self(Mutex::new(payload))
+    }
+
+    /// What was given to `panic!` or to [`panic_any`](std::panic::panic_any).
+    #[must_use]
+    pub fn into_payload(self) -> Box<dyn Any + Send> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let payload = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        f.write_str(text.unwrap_or("with no message"))
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Panic({self})")
     }
 }

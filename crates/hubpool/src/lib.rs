@@ -1,5 +1,164 @@
-//! A pool of native worker threads for programs that live on a cooperative
-//! event loop (a *hub*).
+//! A pool of threads for functions that block, in programs that must not: async Rust first of all.
+//!
+//! A task hands a function to the pool, everything else goes on, and the result comes back to whoever
+//! awaits it. It needs no runtime, and works under every one, as well as from plain threads.
+//!
+//! ```
+//! use hubpool::ThreadPool;
+//!
+//! # futures::executor::block_on(async {
+//! let pool = ThreadPool::new(10);
+//! // Waits for a slot, so that no more is outstanding than the pool can do soon.
+//! let task = pool.spawn(|| std::fs::read("Cargo.toml")).await;
+//! assert!(!task.await.unwrap().unwrap().is_empty());
+//! // At most 10 at a time, in order, while those beyond are at work.
+//! assert_eq!(pool.map(|n: u64| n * n, [1, 2, 3]).await.unwrap(), [1, 4, 9]);
+//! # });
+//! ```
+//!
+//! # What to call
+//!
+//! | | async | plain thread | never waits |
+//! |---|---|---|---|
+//! | one task | [`spawn`](ThreadPool::spawn), [`apply`](ThreadPool::apply) | [`blocking_spawn`](ThreadPool::blocking_spawn), [`blocking_apply`](ThreadPool::blocking_apply) | [`apply_async`](ThreadPool::apply_async) |
+//! | its result | await the [`Task`] | [`Task::wait`] | [`Task::is_finished`] |
+//! | a map, whole | [`map`](ThreadPool::map) | [`blocking_map`](ThreadPool::blocking_map) | [`map_async`](ThreadPool::map_async) |
+//! | a map, one after another | [`imap`](ThreadPool::imap), [`imap_unordered`](ThreadPool::imap_unordered) | [`blocking_imap`](ThreadPool::blocking_imap), [`blocking_imap_unordered`](ThreadPool::blocking_imap_unordered) | |
+//! | the same, from a stream | [`imap_stream`](ThreadPool::imap_stream), [`imap_unordered_stream`](ThreadPool::imap_unordered_stream) | [`Imap::blocking`] | |
+//! | the end of all tasks | [`join`](ThreadPool::join) | [`join_timeout`](ThreadPool::join_timeout) | [`is_empty`](ThreadPool::is_empty) |
+//!
+//! # The life of a task
+//!
+//! ```text
+//! spawn(f).await -> slot -> queue -> a thread runs f -> slot free -> result -> waker -> Task is ready
+//! ```
+//!
+//! 1. *A slot.* At most [`backlog`](Builder::backlog) tasks are outstanding before `spawn` waits, first come,
+//!    first served. Whoever gives up waiting leaves its place to the next. `apply_async` goes beyond.
+//! 2. *The queue.* The function and the place for its result are one allocation, of 48 bytes for a small
+//!    function and result. A thread is started if there are fewer than tasks, and than
+//!    [`maxsize`](ThreadPool::maxsize); else a sleeping one is woken, unless one is looking out for tasks
+//!    just now. [`Task::cancel`] and [`ThreadPool::kill`] withdraw it here.
+//! 3. *It runs*, between the hooks, in order of submission. A panic is caught.
+//! 4. *It ends.* The function is gone, the slot is free, and then the result can be seen; whoever awaits it is
+//!    woken with no lock held. The thread takes the next task, or looks out for one for up to 30 us,
+//!    as long as that pays, and then sleeps without using the processor.
+//!
+//! # Guarantees
+//!
+//! - A function is called once, or never if its task was withdrawn or no thread could be had; its
+//!   [`Task`] says which.
+//! - Whoever sees a result sees its slot free. Whoever has joined finds all results.
+//! - Nobody's code runs under a lock of the pool: no function, hook, waker, iterator or destructor.
+//! - A panic of a task, a hook or a result's destructor ends no thread, and is nobody else's.
+//! - Dropping a [`Task`] or a future of it never blocks, and stops nothing that runs.
+//! - A pool starts no thread before its first task; an idle one ends after
+//!   [`idle_timeout`](Builder::idle_timeout). When its last handle is dropped, what is queued still runs.
+//! - A [forked child](ThreadPool) uses the pools that it inherits, at once. [`set_thread_limit`] holds for
+//!   all pools of a process, which take turns at it.
+//! - The crate has no `unsafe` code. Its locks are tried in every order of threads by loom.
+//!
+//! What it does not do: a running function can not be stopped, and tasks can not borrow from their
+//! submitter: a scope over threads that outlive it is not to be had without `unsafe`.
+//!
+//! # Beside others
+//!
+//! | | hubpool | [tokio] `spawn_blocking` | [blocking] | [rayon] | [threadpool] | [affinitypool] |
+//! |---|---|---|---|---|---|---|
+//! | runtime | any or none | tokio | any | none, no futures | none, no futures | any |
+//! | pools | many | one a runtime | one a process | many | many | many |
+//! | threads | on demand, up to `maxsize`, end when idle | on demand, up to 512, end when idle | on demand, up to 500 | fixed | fixed number, can be set | fixed number |
+//! | waits for a slot | yes, in order | no | no | no | no | no |
+//! | ordered and unordered maps as streams | yes, bounded | no | no | over slices and ranges, not async | no | no |
+//! | withdraws a queued task | if asked | if asked | when dropped | no | no | when dropped |
+//! | a panic | the result, or resumed | the result | resumed in who awaits | resumed in who waits | ends the thread, another starts | resumed in who awaits |
+//! | tasks that borrow | no | no | no | yes | no | yes, by an `unsafe` function |
+//! | work stealing, nested parallelism | no | no | no | yes | no | stealing between shards |
+//! | blocking I/O as async I/O | no | `tokio::fs` | `Unblock` | no | no | no |
+//! | pinned to processor cores | no | no | no | by hand | no | yes |
+//! | used in forked children | yes | no | no | no | no | no |
+//! | `unsafe` | none | yes | none | yes | none | yes |
+//!
+//! So: for computations that split themselves, take rayon. If a program lives on tokio and just wants a file
+//! read now and then, `spawn_blocking` is there already. What each costs is measured in the
+//! repository, by `make bench-rust`.
+//!
+//! [tokio]: https://docs.rs/tokio
+//! [blocking]: https://docs.rs/blocking
+//! [rayon]: https://docs.rs/rayon
+//! [threadpool]: https://docs.rs/threadpool
+//! [affinitypool]: https://docs.rs/affinitypool
+//!
+//! # Examples
+//!
+//! Under tokio, with a connection that only one thread at a time may use:
+//!
+//! ```
+//! use hubpool::ThreadPool;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+//! # runtime.block_on(async {
+//! let database = ThreadPool::builder().maxsize(1).backlog(100).name("database").build();
+//! let answers: Vec<_> = (0..10)
+//!     .map(|n| {
+//!         let database = database.clone();
+//!         tokio::spawn(async move { database.apply(move || n * 2).await.unwrap() })
+//!     })
+//!     .collect();
+//! for (n, answer) in answers.into_iter().enumerate() {
+//!     assert_eq!(answer.await.unwrap(), n * 2);
+//! }
+//! # });
+//! ```
+//!
+//! Under smol, files one after another, with at most 8 in memory:
+//!
+//! ```
+//! use futures::StreamExt;
+//! use hubpool::ThreadPool;
+//!
+//! smol::block_on(async {
+//!     let pool = ThreadPool::new(4);
+//!     let paths = std::fs::read_dir("src").unwrap().map(|entry| entry.unwrap().path());
+//!     let files = paths.filter(|path| path.is_file());
+//!     let mut texts = pool.imap(std::fs::read_to_string, files).look_ahead(8);
+//!     while let Some(text) = texts.next().await {
+//!         assert!(text.unwrap().unwrap().starts_with("//!"));
+//!     }
+//! });
+//! ```
+//!
+//! With no runtime:
+//!
+//! ```
+//! let pool = hubpool::ThreadPool::new(4);
+//! let squares = pool.blocking_imap(|n: u64| n * n, 0..1_000);
+//! assert_eq!(squares.map(Result::unwrap).sum::<u64>(), 332_833_500);
+//! ```
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `stats` | [histograms](Stats) of how long tasks wait and run |
+//! | `tracing` | a span, `task`, for each task and each item of a map, beneath the span that submitted it |
+//!
+//! # For readers of the code
+//!
+//! | idea | where |
+//! |---|---|
+//! | the pool as programs see it, and how it is made | `thread_pool.rs`, `builder.rs` |
+//! | one task: its function, then its result | `task.rs`, `error.rs` |
+//! | who may be outstanding, who waits for that | `slots.rs` |
+//! | the threads of a pool, and their loop | `crew.rs` |
+//! | maps: what workers do, whole, as a stream | `map/` |
+//! | how a plain thread waits for a future | `park.rs` |
+//! | one limit on the threads of all pools | `limit.rs` |
+//! | what a forked child does first | `fork.rs` |
+//! | how long tasks wait and run; their spans | `stats.rs`, `trace.rs` |
+//! | the queue, the sleep of workers, the items of a map: the engine | [`binding`] |
 #![forbid(unsafe_code)]
 
 mod batch;
@@ -10,19 +169,26 @@ mod error;
 mod fork;
 mod limit;
 mod map;
+#[cfg(all(test, loom))]
+mod models;
 mod outbox;
 mod park;
 mod pool;
 mod sleep;
 mod slots;
+mod stats;
 mod sync;
 mod task;
 mod thread_pool;
+mod trace;
 mod turnstile;
 
 pub use builder::{Builder, PanicPolicy};
-pub use error::TaskError;
+pub use error::{Panic, TaskError};
 pub use limit::set_thread_limit;
 pub use map::{Blocking, Imap, Iter, MapTask};
+pub use stats::Stats;
+#[cfg(feature = "stats")]
+pub use stats::Times;
 pub use task::{CancelOnDrop, Task};
-pub use thread_pool::{Stats, ThreadPool};
+pub use thread_pool::ThreadPool;

@@ -99,7 +99,7 @@ impl ThreadLimit {
     /// Starts what there is room for of those who wait.
     fn pass_on(&self) {
         loop {
-            let crew = {
+            let (crew, counted) = {
                 let mut threads = self.threads.lock();
                 let room = threads.total < self.limit.load(Ordering::Relaxed);
                 let Some(crew) = room.then(|| threads.waiting.pop_front()).flatten() else {
@@ -107,13 +107,15 @@ impl ThreadLimit {
                     return;
                 };
                 // It may have no jobs any more.
-                if !crew.pool.recruit_for(crew.slots.taken()) {
-                    continue;
+                let wanted = crew.recruits();
+                if wanted {
+                    threads.count(&crew);
                 }
-                threads.count(&crew);
-                crew
+                (crew, wanted)
             };
-            crew.start_counted();
+            if counted {
+                crew.start_counted();
+            }
         }
     }
 

@@ -89,8 +89,8 @@ impl<M> Outbox<M> {
             }
             self.looking.store(true, Ordering::Release);
         }
-        self.search
-            .run(|| self.filled.load(Ordering::Acquire), || true);
+        let filled = || self.filled.load(Ordering::Acquire);
+        self.search.run(filled, || true, || false);
         // From here on a push rings, or has left its message already.
         let mut inner = self.inner.lock();
         self.looking.store(false, Ordering::Release);

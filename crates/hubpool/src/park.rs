@@ -44,8 +44,8 @@ impl Parker {
     /// Blocks until the thread is notified; `false` if the deadline comes first.
     fn wait(&self, deadline: Option<Instant>) -> bool {
         if self.search.pays() {
-            self.search
-                .run(|| self.notified.load(Ordering::Acquire), || true);
+            let notified = || self.notified.load(Ordering::Acquire);
+            self.search.run(notified, || true, || false);
         }
         while !self.notified.swap(false, Ordering::AcqRel) {
             match deadline {

@@ -12,6 +12,9 @@ use crate::sleep::{Search, Worker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
+/// Where a searching worker finds so many jobs, it was their submitter who had the core meanwhile.
+const BURST: usize = 32;
+
 /// A bounded set of workers that pull jobs of type `J` from one queue.
 #[derive(Debug)]
 pub struct Pool<J> {
@@ -328,7 +331,8 @@ impl<J> Pool<J> {
                 may_search = false;
                 state.searching = true;
                 drop(state);
-                self.search.run(|| self.queued() > 0, &ready);
+                let burst = || self.queued() >= BURST;
+                self.search.run(|| self.queued() > 0, &ready, burst);
                 state = self.state.lock();
                 state.searching = false;
                 continue;

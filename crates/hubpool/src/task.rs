@@ -216,8 +216,8 @@ where
         };
         let outcome = match crew.call(f) {
             Ok(result) => Stage::Done(result),
-            Err(payload) => Stage::Failed(Box::new(Failure {
-                error: TaskError::Panicked(payload),
+            Err(error) => Stage::Failed(Box::new(Failure {
+                error,
                 resume: crew.resumes_panics(),
             })),
         };

@@ -9,7 +9,9 @@ use crate::crew::{Crew, Refusal};
 use crate::error::TaskError;
 use crate::fork::PerProcess;
 use crate::park;
+use crate::stats::{Queued, Stats};
 use crate::task::{self, Task};
+use crate::trace::Trace;
 
 /// A pool of threads for functions that block: a cheap handle, which may be cloned and sent.
 ///
@@ -40,25 +42,6 @@ impl Drop for Handle {
             crew.pool.close();
         }
     }
-}
-
-/// What a pool is about, at one moment.
-///
-/// ```
-/// let pool = hubpool::ThreadPool::new(2);
-/// assert_eq!(pool.stats().threads, 0);
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Threads, idle ones among them.
-    pub threads: usize,
-    /// Threads that sleep for want of tasks.
-    pub idle: usize,
-    /// Tasks that no thread has taken up.
-    pub queued: usize,
-    /// Tasks that were submitted and have not ended; [`ThreadPool::len`].
-    pub outstanding: usize,
 }
 
 impl ThreadPool {
@@ -327,13 +310,7 @@ impl ThreadPool {
     /// What the pool is about now. Any thread; does not block.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let crew = self.crew();
-        Stats {
-            threads: crew.pool.workers(),
-            idle: crew.pool.idle(),
-            queued: crew.pool.queued(),
-            outstanding: crew.slots.taken(),
-        }
+        Stats::of(self.crew())
     }
 }
 
@@ -343,7 +320,11 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let (job, task) = task::new(f);
+    let (trace, queued) = (Trace::here(), Queued::now(crew));
+    let (job, task) = task::new(move || {
+        queued.end();
+        trace.run(f)
+    });
     crew.submit(job);
     task
 }

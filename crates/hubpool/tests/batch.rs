@@ -1,6 +1,8 @@
 //! A batch, step by step.
 
-use hubpool::binding::{Batch, Order, Rings, Taken};
+use std::collections::VecDeque;
+
+use hubpool::binding::{Batch, Order, Rings, Several, Taken, TakenInto};
 
 /// The most workers that share a batch.
 const WORKERS: usize = 3;
@@ -132,4 +134,72 @@ fn the_feeder_is_told_once_when_there_is_room() {
     });
     assert_eq!(told, 1);
     assert!(!batch.await_room(1));
+}
+
+#[test]
+fn who_claims_several_leaves_half_for_others_and_their_results_come_in_order() {
+    let batch = Batch::new(Order::Input, None);
+    assert_eq!(batch.feed(0..10, WORKERS), 1);
+    let (mut items, mut results) = (Vec::new(), Vec::new());
+    let claim = |results: &mut Vec<u32>, first, items: &mut Vec<u32>, most| {
+        batch.complete_and_claim_several((first, results), (most, items), WORKERS, quiet)
+    };
+    let first = claim(&mut results, 0, &mut items, 8);
+    assert_eq!(
+        first,
+        Some(Several {
+            first: 0,
+            tickets: 1
+        })
+    );
+    assert_eq!(items, [0, 1, 2, 3, 4]);
+    // Another worker comes with the ticket, and is the faster one.
+    let (mut others, mut done) = (Vec::new(), Vec::new());
+    let second = claim(&mut done, 0, &mut others, 2);
+    assert_eq!(
+        second,
+        Some(Several {
+            first: 5,
+            tickets: 1
+        })
+    );
+    done.append(&mut others);
+    batch.complete_several(5, &mut done, quiet);
+    let mut read = VecDeque::new();
+    assert_eq!(batch.take_into(&mut read, WORKERS).0, TakenInto::Pending);
+    results.append(&mut items);
+    let third = claim(&mut results, 0, &mut items, 8);
+    assert_eq!((third.unwrap().first, &items[..]), (7, &[7, 8][..]));
+    assert!(results.is_empty() && done.is_empty());
+    assert_eq!(batch.take_into(&mut read, WORKERS).0, TakenInto::Ready);
+    assert_eq!(read, (0..7).collect::<Vec<_>>());
+}
+
+#[test]
+fn several_claims_give_each_ticket_back_once_and_tell_the_reader_of_the_end() {
+    let batch = Batch::new(Order::Completion, None);
+    let mut tickets = batch.feed(0..100, WORKERS);
+    let _ = batch.exhaust();
+    let mut read = VecDeque::new();
+    assert_eq!(batch.take_into(&mut read, WORKERS).0, TakenInto::Pending);
+    let (mut items, mut results) = (Vec::new(), Vec::new());
+    let mut rung = Rings::default();
+    while tickets > 0 {
+        tickets -= 1;
+        let mut first = 0;
+        while let Some(several) = batch.complete_and_claim_several(
+            (first, &mut results),
+            (7, &mut items),
+            WORKERS,
+            |rings| rung = rings,
+        ) {
+            tickets += several.tickets;
+            first = several.first;
+            results.append(&mut items);
+        }
+    }
+    assert!(rung.rest && batch.at_rest() && batch.idle_tickets() == 0);
+    assert_eq!(batch.take_into(&mut read, WORKERS).0, TakenInto::Ready);
+    assert_eq!(read, (0..100).collect::<Vec<_>>());
+    assert_eq!(batch.take_into(&mut read, WORKERS).0, TakenInto::End);
 }

@@ -20,7 +20,7 @@ COPY = ROOT / "target" / "models"
 
 @dataclass
 class Mistake:
-    """A change of the engine that a model of ``models.rs`` must notice."""
+    """A change that a model of ``tests/models.rs`` or ``src/models.rs`` must notice."""
 
     model: str
     file: str
@@ -286,13 +286,71 @@ MISTAKES = {
         };
 """,
     ),
+    "who waits for a slot does not look again after it has said so": Mistake(
+        "models::slots_are_passed_on",
+        "slots.rs",
+        "let wakers = self.slots.settle(&mut line);\n        let place",
+        "let wakers = Wakers(Vec::new());\n        let place",
+    ),
+    "a slot that nobody has seen is not given on": Mistake(
+        "models::who_stops_waiting_loses_no_slot",
+        "slots.rs",
+        "if gone.is_none() && self.what == For::Slot {",
+        "if false {",
+    ),
+    "who waits for the end is not woken": Mistake(
+        "models::the_end_is_seen",
+        "slots.rs",
+        "if self.taken() == 0 {",
+        "if false {",
+    ),
+    "a task's slot comes back after its result": Mistake(
+        "models::who_awaits_a_task_is_woken",
+        "task.rs",
+        """
+        let wakers = crew.slots.give_back();
+        let before = mem::replace(&mut *stage, outcome);
+        drop(stage);
+""",
+        """
+        let before = mem::replace(&mut *stage, outcome);
+        drop(stage);
+        let wakers = crew.slots.give_back();
+""",
+    ),
+    "a task's slot comes back before its result": Mistake(
+        "models::after_the_end_all_results_are_there",
+        "task.rs",
+        """
+        let mut stage = self.stage.lock();
+        // Under the lock, so that who sees the result sees the slot free, and who
+        // sees all tasks ended finds their results.
+        let wakers = crew.slots.give_back();
+""",
+        """
+        let wakers = crew.slots.give_back();
+        let mut stage = self.stage.lock();
+""",
+    ),
+    "a task that has begun loses who awaits it": Mistake(
+        "models::who_awaits_a_task_is_woken",
+        "task.rs",
+        "*stage = Stage::Running(waker);",
+        "drop(waker);\n                *stage = Stage::Running(None);",
+    ),
+    "a task is withdrawn whatever it is at": Mistake(
+        "models::a_task_is_run_or_withdrawn",
+        "task.rs",
+        "if !matches!(*stage, Stage::Queued(..)) {",
+        "if matches!(*stage, Stage::Taken) {",
+    ),
 }
 
 
 def cargo_test(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Test the models of the copy."""
     return subprocess.run(
-        ["cargo", "test", "-q", "-p", "hubpool", "--test", "models", *arguments],
+        ["cargo", "test", "-q", "-p", "hubpool", "--lib", "--test", "models", *arguments],
         cwd=COPY,
         env={
             **os.environ,

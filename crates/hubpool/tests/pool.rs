@@ -256,3 +256,18 @@ fn a_pool_that_is_to_end_keeps_its_last_worker_for_its_queue() {
     start(&pool, &ran, None).join().unwrap();
     assert_eq!(ran.load(Ordering::SeqCst), 10);
 }
+
+#[test]
+fn a_job_registers_a_worker_only_while_there_are_fewer_than_tasks_and_than_maxsize() {
+    let pool = Pool::new(2);
+    assert_eq!(pool.submit_and_recruit(1, 1), Ok(true));
+    assert!(!pool.recruit_for(1));
+    assert_eq!(pool.submit_and_recruit(2, 2), Ok(true));
+    assert_eq!(pool.submit_and_recruit(3, 3), Ok(false));
+    assert!(!pool.recruit_for(3));
+    assert_eq!((pool.workers(), pool.queued()), (2, 3));
+    pool.set_maxsize(3);
+    assert!(pool.recruit_for(3));
+    pool.close();
+    assert_eq!(pool.submit_and_recruit(4, 4), Err(Closed(4)));
+}

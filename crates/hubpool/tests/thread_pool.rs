@@ -171,11 +171,44 @@ fn a_task_that_panics_reports_what_it_panicked_with_and_the_pool_goes_on() {
     let pool = ThreadPool::new(1);
     let task = pool.apply_async(|| std::panic::panic_any(42_u8));
     match task.wait() {
-        Err(TaskError::Panicked(payload)) => assert_eq!(payload.downcast_ref(), Some(&42_u8)),
+        Err(TaskError::Panicked(panic)) => {
+            assert_eq!(panic.into_payload().downcast_ref(), Some(&42_u8));
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(pool.blocking_apply(|| 1).unwrap(), 1);
     assert_eq!(pool.size(), 1);
+}
+
+#[test]
+fn an_error_goes_wherever_errors_go() {
+    let pool = ThreadPool::new(1);
+    let fails = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        pool.blocking_apply(|| panic!("no luck"))?;
+        Ok(())
+    };
+    assert_eq!(
+        fails().unwrap_err().to_string(),
+        "the task panicked: no luck"
+    );
+}
+
+#[test]
+fn a_killed_pool_lets_its_threads_go_though_others_are_busy() {
+    let pool = ThreadPool::new(2);
+    let (go, first) = blocker(&pool);
+    pool.set_size(2);
+    pool.kill();
+    while pool.size() > 1 {
+        thread::yield_now();
+    }
+    // Nothing waits, so no thread comes in the place of the one that has gone.
+    assert_eq!(pool.stats().queued, 0);
+    go.send(()).unwrap();
+    first.wait().unwrap();
+    while pool.size() > 0 {
+        thread::yield_now();
+    }
 }
 
 #[test]

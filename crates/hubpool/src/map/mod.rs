@@ -21,6 +21,7 @@ use crate::crew::{Crew, Job, Refusal};
 use crate::error::TaskError;
 use crate::sync::Mutex;
 use crate::thread_pool::ThreadPool;
+use crate::trace::Trace;
 
 /// How long the items that a worker claims together may take, judged by those before, in
 /// nanoseconds. What a lock and a look at the clock cost is little beside it, and who waits for
@@ -39,6 +40,7 @@ struct Map<F, T, R> {
     claim: AtomicUsize,
     /// At most so many are claimed together.
     most_claimed: usize,
+    trace: Trace,
     /// It keeps the pool open: workers go on to issue tickets.
     pool: ThreadPool,
 }
@@ -65,6 +67,7 @@ where
             seat: Mutex::new(Seat::default()),
             claim: AtomicUsize::new(1),
             most_claimed,
+            trace: Trace::here(),
             pool: pool.clone(),
         })
     }
@@ -86,7 +89,7 @@ where
     /// Runs the items of one claim, all of them, whichever panics.
     fn run_items(&self, crew: &Crew, items: &mut Vec<T>, results: &mut Vec<Result<R, TaskError>>) {
         for item in items.drain(..) {
-            let result = crew.call(|| (self.f)(item)).map_err(TaskError::Panicked);
+            let result = crew.call(|| self.trace.run(|| (self.f)(item)));
             if result.is_err() {
                 self.batch.fail();
             }

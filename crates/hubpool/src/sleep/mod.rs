@@ -140,14 +140,21 @@ impl Search {
     }
 
     /// Watches until `found` or until a search can no longer win, then a little
-    /// until `ready`, and learns from the outcome.
-    pub(crate) fn run(&self, found: impl Fn() -> bool, ready: impl Fn() -> bool) {
+    /// until `ready`, and learns from the outcome. A search that comes back late is
+    /// `excused` where who was waited for had the core, and made good use of it.
+    pub(crate) fn run(
+        &self,
+        found: impl Fn() -> bool,
+        ready: impl Fn() -> bool,
+        excused: impl Fn() -> bool,
+    ) {
         let start = Instant::now();
         let won = watch(SEARCH_TIME, found);
         if won {
             watch(HOLD_TIME, ready);
         }
-        self.learn(won, start.elapsed() > LATE * SEARCH_TIME);
+        let late = start.elapsed() > LATE * SEARCH_TIME && !excused();
+        self.learn(won, late);
     }
 
     /// Learns whether a search has won, and whether it came back late.
