@@ -117,6 +117,19 @@ impl Builder {
 
     /// What to call before each task, and before each item of a map, on its thread. Its panic
     /// becomes the task's, which is not run then.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// let count = Arc::new(AtomicUsize::new(0));
+    /// let counted = Arc::clone(&count);
+    /// let pool = hubpool::ThreadPool::builder()
+    ///     .before_task(move || drop(counted.fetch_add(1, Ordering::Relaxed)))
+    ///     .build();
+    /// pool.blocking_map(|n: u32| n, 0..10).unwrap();
+    /// assert_eq!(count.load(Ordering::Relaxed), 10);
+    /// ```
     pub fn before_task(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.hooks().before_task = Hook(Some(Arc::new(hook)));
         self

@@ -141,27 +141,25 @@ impl Crew {
     /// The worker loop.
     fn work(self: &Arc<Self>) {
         let worker = Worker::new();
-        // A hook's panic has been reported by the panic hook, and so has that of a result's
-        // destructor or of a waker; neither is the business of the tasks that come after.
-        let shielded = |f: &mut dyn FnMut()| drop(catch_unwind(AssertUnwindSafe(f)));
         if let Some(hooks) = &self.settings.hooks {
-            shielded(&mut || hooks.thread_start.call());
+            shielded(|| hooks.thread_start.call());
         }
         while let Next::Job(job) = self.pool.next(&worker, self.settings.idle_timeout) {
-            let mut job = Some(job);
-            shielded(&mut || {
-                if let Some(job) = job.take() {
-                    job.run(self);
-                }
-            });
+            shielded(|| job.run(self));
         }
         if let Some(hooks) = &self.settings.hooks {
-            shielded(&mut || hooks.thread_stop.call());
+            shielded(|| hooks.thread_stop.call());
         }
         ThreadLimit::of_process().give_back(self);
         // It may have been asked to end for another pool's sake, with jobs in the queue.
         self.man();
     }
+}
+
+/// Runs what is no task: a thread's hook, or a destructor. Its panic has been reported by the panic
+/// hook, and is not the business of the tasks that come after.
+pub(crate) fn shielded(f: impl FnOnce()) {
+    drop(catch_unwind(AssertUnwindSafe(f)));
 }
 
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T, TaskError> {

@@ -305,8 +305,8 @@ impl<J> Pool<J> {
         idle: Option<Duration>,
         ready: impl Fn() -> bool,
     ) -> Next<J> {
-        // A time too far away to be written down is never.
-        let deadline = idle.and_then(|idle| Instant::now().checked_add(idle));
+        // Who finds a job at once need not look at the clock.
+        let mut deadline = None;
         let mut may_search = true;
         let mut state = self.state.lock();
         loop {
@@ -340,7 +340,9 @@ impl<J> Pool<J> {
             worker.prepare();
             state.parked.push(worker.clone());
             drop(state);
-            worker.park(deadline);
+            // A time too far away to be written down is never.
+            let never_or_at = || idle.and_then(|idle| Instant::now().checked_add(idle));
+            worker.park(*deadline.get_or_insert_with(never_or_at));
             state = self.state.lock();
             // Who wakes a worker takes it off the list under the lock. A
             // worker that still stands there woke up by its deadline.

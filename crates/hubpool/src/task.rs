@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::crew::{Crew, Job, Refusal};
+use crate::crew::{Crew, Job, Refusal, shielded};
 use crate::error::TaskError;
 use crate::park;
 use crate::sync::Mutex;
@@ -225,12 +225,11 @@ where
     }
 
     fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal) {
-        let f = self.begin();
-        if f.is_none() {
+        let Some(f) = self.begin() else {
             crew.slots.give_back().wake();
             return;
-        }
-        drop(f);
+        };
+        shielded(|| drop(f));
         let failure = Failure {
             error: why.error(),
             resume: false,
@@ -282,11 +281,10 @@ impl<F: Send, T: Send> Outcome<T> for TaskCell<F, T> {
         }
         let before = mem::replace(&mut *stage, Stage::Failed(failure));
         drop(stage);
-        if let Stage::Queued(f, waker) = before {
-            drop(f);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        if let Stage::Queued(_f, waker) = before
+            && let Some(waker) = waker
+        {
+            waker.wake();
         }
         true
     }

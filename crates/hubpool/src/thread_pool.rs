@@ -61,6 +61,11 @@ impl ThreadPool {
     }
 
     /// Makes a pool with more to say about it.
+    ///
+    /// ```
+    /// let pool = hubpool::ThreadPool::builder().maxsize(4).name("files").build();
+    /// assert_eq!(pool.maxsize(), 4);
+    /// ```
     pub fn builder() -> Builder {
         Builder::new()
     }
@@ -87,7 +92,7 @@ impl ThreadPool {
     /// only who awaits it. The [`Task`] that it gives is awaited for the result.
     ///
     /// Dropped before it is ready, it has submitted nothing and lost no slot. The function is called
-    /// once, on a worker's thread.
+    /// once, on a worker's thread, or never if the task is withdrawn. Any thread.
     ///
     /// ```
     /// # futures::executor::block_on(async {
@@ -109,7 +114,8 @@ impl ThreadPool {
         submit(crew, f)
     }
 
-    /// [Spawns](Self::spawn) the task and awaits its result.
+    /// [Spawns](Self::spawn) the task and awaits its result. Dropped midway, it leaves a task that
+    /// was submitted to run.
     ///
     /// # Errors
     ///
@@ -242,7 +248,13 @@ impl ThreadPool {
         count
     }
 
-    /// Threads, idle ones among them.
+    /// Threads, idle ones among them. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::ThreadPool::new(4);
+    /// pool.blocking_apply(|| ()).unwrap();
+    /// assert_eq!(pool.size(), 1);
+    /// ```
     #[must_use]
     pub fn size(&self) -> usize {
         self.crew().pool.workers()
@@ -268,7 +280,11 @@ impl ThreadPool {
         }
     }
 
-    /// The most threads.
+    /// The most threads. Any thread; does not block.
+    ///
+    /// ```
+    /// assert_eq!(hubpool::ThreadPool::new(4).maxsize(), 4);
+    /// ```
     #[must_use]
     pub fn maxsize(&self) -> usize {
         self.crew().pool.maxsize()
@@ -295,19 +311,40 @@ impl ThreadPool {
     }
 
     /// Tasks that were submitted and have not ended, running ones among them. A map counts as one
-    /// for each thread that is at it, and a withdrawn task until its turn in the queue comes.
+    /// for each thread that is at it, and a withdrawn task until its turn in the queue comes. Any
+    /// thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::ThreadPool::new(1);
+    /// let (go, wait) = std::sync::mpsc::channel();
+    /// let task = pool.apply_async(move || wait.recv().unwrap());
+    /// assert_eq!(pool.len(), 1);
+    /// go.send(()).unwrap();
+    /// task.wait().unwrap();
+    /// assert_eq!(pool.len(), 0);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.crew().slots.taken()
     }
 
-    /// Whether no task is outstanding.
+    /// Whether no task is outstanding. Any thread; does not block.
+    ///
+    /// ```
+    /// assert!(hubpool::ThreadPool::new(1).is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// What the pool is about now. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::ThreadPool::new(4);
+    /// pool.set_size(2);
+    /// assert_eq!(pool.stats().threads, 2);
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::of(self.crew())

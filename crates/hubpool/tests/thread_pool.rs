@@ -221,14 +221,35 @@ fn a_panic_goes_on_in_who_awaits_the_task_if_the_pool_is_built_so() {
     assert_eq!(payload.downcast_ref(), Some(&42_u8));
 }
 
+/// It panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+#[test]
+fn a_function_whose_destructor_panics_is_withdrawn_with_all_others() {
+    let pool = ThreadPool::new(1);
+    let (go, first) = blocker(&pool);
+    let bomb = Bomb;
+    let tasks = [
+        pool.apply_async(move || drop(bomb)),
+        pool.apply_async(|| ()),
+    ];
+    assert_eq!(pool.kill(), 2);
+    for task in tasks {
+        assert!(matches!(task.wait(), Err(TaskError::Cancelled)));
+    }
+    go.send(()).unwrap();
+    first.wait().unwrap();
+    assert!(pool.is_empty());
+}
+
 #[test]
 fn a_result_whose_destructor_panics_ends_no_thread() {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("dropped");
-        }
-    }
     let pool = ThreadPool::new(1);
     let (go, first) = blocker(&pool);
     drop(pool.apply_async(|| Bomb));

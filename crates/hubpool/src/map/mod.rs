@@ -162,7 +162,6 @@ where
         let workers = crew.pool.maxsize();
         let (mut items, mut results) = (Vec::new(), Vec::new());
         let mut first = 0;
-        let mut start = Instant::now();
         loop {
             let mut rings = Rings::default();
             if !results.is_empty() && crew.pool.pressed(self.batch.idle_tickets()) {
@@ -187,10 +186,9 @@ where
             self.issue(crew, several.tickets);
             first = several.first;
             let count = items.len();
+            let start = Instant::now();
             self.run_items(crew, &mut items, &mut results);
-            let end = Instant::now();
-            self.learn(count, (end - start).as_nanos());
-            start = end;
+            self.learn(count, start.elapsed().as_nanos());
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hubpool::binding::{Batch, Closed, Next, Order, Pool, Rings, Taken, Worker};
+use hubpool::binding::{Batch, Claim, Closed, Next, Order, Pool, Rings, Taken, Worker};
 
 /// What a pool should be: a queue and some numbers.
 struct Model {
@@ -165,97 +165,164 @@ pub fn drive_pool(steps: &[u8]) {
 /// The most workers of a batch.
 const WORKERS: usize = 3;
 
-/// Whatever the order of feeding, claiming, finishing, reading and cancelling: each item comes
-/// out once, in the batch's order, never more than the limit is running or unread, and
+/// Whatever the order of feeding, claiming one or several, finishing, reading and cancelling: each
+/// item comes out once, in the batch's order, never more than the limit is running or unread, and
 /// at most one ticket waits for its worker.
 pub fn drive_batch(order: Order, limit: Option<usize>, steps: &[u8]) {
-    let quiet = |_: Rings| ();
-    let batch = Batch::new(order, limit);
-    let (mut fed, mut withdrawn, mut tickets) = (0_usize, 0, 0);
-    let mut running: Vec<usize> = Vec::new();
-    let (mut finished, mut out) = (Vec::new(), Vec::new());
-    // The steps, then as many as it takes to empty the batch.
+    let mut model = BatchModel {
+        batch: Batch::new(order, limit),
+        fed: 0,
+        withdrawn: 0,
+        tickets: 0,
+        running: Vec::new(),
+        finished: Vec::new(),
+        out: Vec::new(),
+    };
+    // The steps, then as many as it takes to empty most of the batch.
     let rest = std::iter::repeat_n([1, 2, 3], steps.len().max(1)).flatten();
-    for step in steps.iter().map(|step| step % 6).chain(rest) {
-        match step {
-            0 if withdrawn == 0 => {
-                tickets += batch.feed([fed], WORKERS);
-                fed += 1;
-            }
-            1 if tickets > 0 => {
-                tickets -= 1;
-                if let Some(claim) = batch.claim(WORKERS, quiet) {
-                    assert_eq!(claim.index, claim.item);
-                    tickets += claim.tickets;
-                    running.push(claim.index);
-                }
-            }
-            2 if !running.is_empty() => {
-                // The newest claim finishes first.
-                let index = running.pop().unwrap();
-                finished.push(index);
-                if let Some(claim) = batch.complete_and_claim(index, index, WORKERS, quiet) {
-                    running.push(claim.index);
-                    tickets += claim.tickets;
-                }
-            }
-            3 => {
-                let (taken, more) = batch.take(limit.is_none(), WORKERS);
-                tickets += more;
-                if let Taken::Ready(results) = taken {
-                    out.extend(results);
-                }
-            }
-            4 if fed > 20 => withdrawn += batch.cancel().0.len(),
-            5 if !running.is_empty() => {
-                // A worker lets others go first, and comes back with its ticket.
-                let index = running.remove(0);
-                finished.push(index);
-                batch.complete(index, index, quiet);
-                batch.drop_ticket(quiet);
-            }
-            _ => {}
-        }
-        assert!(tickets <= 1 && tickets + running.len() <= WORKERS);
+    for step in steps.iter().map(|step| step % 8).chain(rest) {
+        model.step(step);
+        assert!(model.tickets <= 1 && model.tickets + model.running.len() <= WORKERS);
         if let Some(limit) = limit {
             // A reader that waits counts as having taken one.
-            assert!(running.len() + finished.len() - out.len() <= limit + 1);
+            let running: usize = model.running.iter().map(Vec::len).sum();
+            assert!(running + model.finished.len() - model.out.len() <= limit + 1);
         }
     }
-    // Who drops a ticket has said so to the pool, which may not have asked for another.
-    loop {
-        tickets += batch.feed([], WORKERS);
-        if tickets == 0 && running.is_empty() {
-            break;
-        }
-        while tickets > 0 {
-            tickets -= 1;
-            if let Some(claim) = batch.claim(WORKERS, quiet) {
-                tickets += claim.tickets;
-                running.push(claim.index);
-            }
-        }
-        while let Some(index) = running.pop() {
-            finished.push(index);
-            batch.complete(index, index, quiet);
-            batch.drop_ticket(quiet);
-            let (taken, more) = batch.take(limit.is_none(), WORKERS);
-            tickets += more;
-            if let Taken::Ready(results) = taken {
-                out.extend(results);
-            }
-        }
-    }
-    let _ = batch.exhaust();
-    while let (Taken::Ready(results), _) = batch.take(true, WORKERS) {
-        out.extend(results);
-    }
+    model.empty();
+    let BatchModel { batch, out, .. } = model;
     assert_eq!(batch.take(true, WORKERS).0, Taken::End);
     assert!(batch.at_rest());
     assert_eq!(batch.idle_tickets(), 0);
     if order == Order::Input {
-        assert_eq!(out, (0..fed - withdrawn).collect::<Vec<_>>());
+        assert_eq!(out, (0..model.fed - model.withdrawn).collect::<Vec<_>>());
     } else {
-        assert_eq!(out, finished);
+        assert_eq!(out, model.finished);
+    }
+}
+
+/// A batch, and what has been done with it.
+struct BatchModel {
+    batch: Batch<usize, usize>,
+    fed: usize,
+    withdrawn: usize,
+    tickets: usize,
+    /// The items of each claim that a worker is at.
+    running: Vec<Vec<usize>>,
+    finished: Vec<usize>,
+    out: Vec<usize>,
+}
+
+fn quiet(_: Rings) {}
+
+impl BatchModel {
+    fn step(&mut self, step: u8) {
+        match step {
+            0 => self.feed(1),
+            6 => self.feed(5),
+            1 if self.tickets > 0 => {
+                self.tickets -= 1;
+                let claim = self.batch.claim(WORKERS, quiet);
+                self.note(claim);
+            }
+            7 if self.tickets > 0 => {
+                self.tickets -= 1;
+                self.claim_several(Vec::new(), 3);
+            }
+            2 if !self.running.is_empty() => {
+                // The newest claim finishes first.
+                let done = self.running.pop().unwrap();
+                self.finished.extend(&done);
+                if let [index] = done[..] {
+                    let claim = self.batch.complete_and_claim(index, index, WORKERS, quiet);
+                    self.note(claim);
+                } else {
+                    self.claim_several(done, 2);
+                }
+            }
+            3 => self.read(),
+            4 if self.fed > 20 => self.withdrawn += self.batch.cancel().0.len(),
+            5 if !self.running.is_empty() => {
+                // A worker lets others go first, and comes back with its ticket.
+                let done = self.running.remove(0);
+                self.give_up(done);
+            }
+            _ => {}
+        }
+    }
+
+    fn feed(&mut self, count: usize) {
+        if self.withdrawn == 0 {
+            let items = self.fed..self.fed + count;
+            self.tickets += self.batch.feed(items, WORKERS);
+            self.fed += count;
+        }
+    }
+
+    fn note(&mut self, claim: Option<Claim<usize>>) {
+        if let Some(claim) = claim {
+            assert_eq!(claim.index, claim.item);
+            self.tickets += claim.tickets;
+            self.running.push(vec![claim.index]);
+        }
+    }
+
+    /// Records what has been claimed together, and claims as many as `most` together.
+    fn claim_several(&mut self, mut done: Vec<usize>, most: usize) {
+        let first = done.first().copied().unwrap_or_default();
+        let mut items = Vec::new();
+        let claim = (most, &mut items);
+        let several =
+            self.batch
+                .complete_and_claim_several((first, &mut done), claim, WORKERS, quiet);
+        assert!(done.is_empty() && items.len() <= most);
+        if let Some(several) = several {
+            let places = several.first..several.first + items.len();
+            assert!(!items.is_empty() && items.iter().copied().eq(places));
+            self.tickets += several.tickets;
+            self.running.push(items);
+        }
+    }
+
+    /// Reads one result by itself, or all that there are.
+    fn read(&mut self) {
+        let mut results = VecDeque::new();
+        self.tickets += if self.out.len().is_multiple_of(2) {
+            self.batch.take_into(&mut results, WORKERS).1
+        } else {
+            let (taken, tickets) = self.batch.take(false, WORKERS);
+            if let Taken::Ready(taken) = taken {
+                results.extend(taken);
+            }
+            tickets
+        };
+        self.out.extend(results);
+    }
+
+    /// Records a claim's results, and drops its ticket.
+    fn give_up(&mut self, mut done: Vec<usize>) {
+        self.finished.extend(&done);
+        self.batch.complete_several(done[0], &mut done, quiet);
+        self.batch.drop_ticket(quiet);
+    }
+
+    /// Works and reads until nothing is left.
+    fn empty(&mut self) {
+        // Who drops a ticket has said so to the pool, which may not have asked for another.
+        loop {
+            let read = self.out.len();
+            self.read();
+            self.tickets += self.batch.feed([], WORKERS);
+            if self.tickets == 0 && self.running.is_empty() && self.out.len() == read {
+                break;
+            }
+            while self.tickets > 0 {
+                self.step(1);
+            }
+            while let Some(done) = self.running.pop() {
+                self.give_up(done);
+            }
+        }
+        let _ = self.batch.exhaust();
     }
 }
