@@ -11,7 +11,7 @@ QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust models sanitize fuzz test-python compat situations stress test-all bench instructions lint format docs wheel build clean
+.PHONY: help demo test test-rust models sanitize fuzz test-python compat situations stress test-all bench bench-rust instructions lint format docs wheel build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -80,6 +80,11 @@ test-all: ## Run all tests over every CPython from 3.10 on that is found.
 bench: build ## Measure all against its peers, on one core and on two (QUICK=1: see that it works).
 	$(PY) -m pip install -q --group bench
 	$(PY) benches/bench.py $(if $(QUICK),--quick)
+
+bench-rust: $(INSTALLED) ## Measure the crate against its peers, on one core and on two (QUICK=1: see that it works).
+	$(PY) -m pip install -q --group bench
+	cargo build -q --release -p hubpool-bench --target-dir target
+	$(PY) benches/rust.py target/release/hubpool-bench $(if $(QUICK),--quick)
 
 instructions: ## Count the instructions of the engine's hot paths, under valgrind.
 	valgrind --version || { apt-get update -q && apt-get install -y -q valgrind; }

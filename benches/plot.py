@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 COLOURS = {1: "#c05020", 2: "#2060a0"}
 
 
-def draw(sections: Sections, path: Path) -> None:
+TITLE = "How many times more the peer takes than hubpool"
+
+
+def draw(sections: Sections, path: Path, title: str = TITLE) -> None:
     """Draw each ratio, from its lowest pair to its highest, on a logarithmic scale."""
     # The same figures make the same file.
     mpl.rcParams.update({"svg.hashsalt": "hubpool", "svg.fonttype": "none"})
@@ -48,8 +51,8 @@ def draw(sections: Sections, path: Path) -> None:
                 axes.plot([ratio.lowest, ratio.highest], [y, y], color=COLOURS[cores], lw=1)
                 axes.plot(ratio.median, y, "o", color=COLOURS[cores], ms=3.5)
             names.append(f"{work}, {threads} thr." if threads else work)
-    for cores, title in CORES.items():
-        axes.plot([], [], "o-", color=COLOURS[cores], ms=3.5, lw=1, label=title)
+    for cores, label in CORES.items():
+        axes.plot([], [], "o-", color=COLOURS[cores], ms=3.5, lw=1, label=label)
     axes.axvline(1, color="black", lw=0.8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda ratio, _: f"{ratio:g}x")
@@ -59,7 +62,7 @@ def draw(sections: Sections, path: Path) -> None:
     axes.tick_params(axis="x", top=True, labeltop=True)
     axes.grid(axis="x", lw=0.4)
     axes.legend(loc="upper right", fontsize=8)
-    axes.set_title("How many times more the peer takes than hubpool", fontsize=10)
+    axes.set_title(title, fontsize=10)
     plot.savefig(path, format="svg", metadata={"Date": None})
 
 

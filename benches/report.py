@@ -92,6 +92,8 @@ class Report:
 
 def times(ratio: float) -> str:
     """Write a ratio, no more exactly than it is."""
+    if ratio < 0.1:
+        return f"{ratio:.1g}"
     return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
 
 
