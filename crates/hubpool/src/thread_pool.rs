@@ -311,8 +311,8 @@ impl ThreadPool {
     }
 
     /// Tasks that were submitted and have not ended, running ones among them. A map counts as one
-    /// for each thread that is at it, and a withdrawn task until its turn in the queue comes. Any
-    /// thread; does not block.
+    /// for each thread that is at it or on its way, which may find it at its end, and a withdrawn
+    /// task until its turn in the queue comes. Any thread; does not block.
     ///
     /// ```
     /// let pool = hubpool::ThreadPool::new(1);

@@ -72,11 +72,17 @@ where
         })
     }
 
-    /// Adds items, and calls a worker.
-    fn feed(self: &Arc<Self>, items: impl IntoIterator<Item = T>) {
+    /// Adds items, and calls a worker. `false`: the map has been ended, and takes none.
+    fn feed(self: &Arc<Self>, items: impl IntoIterator<Item = T>) -> bool {
         let crew = self.pool.crew();
+        let seat = self.seat.lock();
+        if seat.refused.is_some() {
+            return false;
+        }
         let tickets = self.batch.feed(items, crew.pool.maxsize());
+        drop(seat);
         self.issue(crew, tickets);
+        true
     }
 
     fn issue(self: &Arc<Self>, crew: &Arc<Crew>, tickets: usize) {
@@ -128,10 +134,12 @@ impl<F, T, R> Map<F, T, R> {
     /// Withdraws what no worker has claimed. The map ends with that error, if that is anything.
     fn withdraw(&self, why: TaskError) -> usize {
         let mut seat = self.seat.lock();
-        let (items, rings) = self.batch.cancel();
-        if !items.is_empty() {
-            seat.refused = Some(why);
+        if self.batch.is_drained() {
+            return 0; // It ends by itself.
         }
+        let (items, rings) = self.batch.cancel();
+        // Whatever is fed after what has been withdrawn would take its place.
+        seat.refused = Some(why);
         drop(seat);
         self.tell(rings);
         items.len()

@@ -120,9 +120,6 @@ where
         if room < (self.look_ahead / 4).max(1) {
             return;
         }
-        if self.map.seat.lock().refused.is_some() {
-            self.source = None;
-        }
         let Some(source) = &mut self.source else {
             return;
         };
@@ -137,9 +134,14 @@ where
                 Poll::Pending => break,
             }
         }
-        self.ahead += self.items.len();
-        if !self.items.is_empty() {
-            self.map.feed(self.items.drain(..));
+        let count = self.items.len();
+        if count > 0 {
+            if self.map.feed(self.items.drain(..)) {
+                self.ahead += count;
+            } else {
+                self.source = None;
+                return;
+            }
         }
         if exhausted {
             self.source = None;
