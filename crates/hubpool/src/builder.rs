@@ -27,7 +27,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 #[must_use = "call build"]
 pub struct Builder {
-    maxsize: usize,
+    maxsize: Option<usize>,
     backlog: Option<usize>,
     pub(crate) name: Arc<str>,
     pub(crate) idle_timeout: Option<Duration>,
@@ -71,7 +71,7 @@ impl Hook {
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
-            maxsize: std::thread::available_parallelism().map_or(1, Into::into),
+            maxsize: None,
             backlog: None,
             name: Arc::from("hubpool"),
             idle_timeout: Some(IDLE_TIMEOUT),
@@ -85,13 +85,15 @@ impl Builder {
 
     /// The most threads, at least 1; by default as many as the machine runs at once.
     pub fn maxsize(mut self, maxsize: usize) -> Self {
-        self.maxsize = maxsize;
+        self.maxsize = Some(maxsize);
         self
     }
 
     /// How many tasks may be outstanding, running ones among them, before
     /// [`spawn`](ThreadPool::spawn) waits; by default one more than there may be threads, so that
-    /// a worker that finishes finds its next task.
+    /// a worker that finishes finds its next task. Where it is much more than that, those who wait
+    /// are let in together when half of it is free, and not one by one, which costs a wake-up each;
+    /// their tasks begin no later for that.
     pub fn backlog(mut self, backlog: usize) -> Self {
         self.backlog = Some(backlog);
         self
@@ -182,7 +184,9 @@ impl Builder {
     /// If `maxsize` or `backlog` is 0.
     #[must_use]
     pub fn build(self) -> ThreadPool {
-        let maxsize = self.maxsize;
+        // To ask how many cores there are may take longer than to start a thread.
+        let cores = || std::thread::available_parallelism().map_or(1, Into::into);
+        let maxsize = self.maxsize.unwrap_or_else(cores);
         ThreadPool::from_builder(self, maxsize)
     }
 
@@ -200,7 +204,7 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("maxsize", &self.maxsize)
-            .field("backlog", &self.backlog_for(self.maxsize))
+            .field("backlog", &self.backlog)
             .field("name", &self.name)
             .field("idle_timeout", &self.idle_timeout)
             .field("stack_size", &self.stack_size)

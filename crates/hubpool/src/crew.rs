@@ -53,7 +53,7 @@ impl Crew {
     pub(crate) fn new(settings: Builder, maxsize: usize) -> Arc<Self> {
         Arc::new(Self {
             pool: Pool::new(maxsize),
-            slots: Slots::new(settings.backlog_for(maxsize)),
+            slots: Slots::new(settings.backlog_for(maxsize), maxsize),
             recorder: Recorder::new(&settings),
             settings,
             started: AtomicUsize::new(0),

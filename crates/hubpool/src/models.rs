@@ -36,7 +36,7 @@ fn crew() -> Arc<Crew> {
 #[test]
 fn slots_are_passed_on() {
     check(|| {
-        let slots = Arc::new(Slots::new(1));
+        let slots = Arc::new(Slots::new(1, 1));
         let user = {
             let slots = Arc::clone(&slots);
             move || {
@@ -56,7 +56,7 @@ fn slots_are_passed_on() {
 #[test]
 fn who_stops_waiting_loses_no_slot() {
     check(|| {
-        let slots = Arc::new(Slots::new(1));
+        let slots = Arc::new(Slots::new(1, 1));
         slots.force();
         let other = thread::spawn({
             let slots = Arc::clone(&slots);
@@ -75,7 +75,7 @@ fn who_stops_waiting_loses_no_slot() {
 #[test]
 fn the_end_is_seen() {
     check(|| {
-        let slots = Arc::new(Slots::new(1));
+        let slots = Arc::new(Slots::new(1, 1));
         slots.force();
         let other = thread::spawn({
             let slots = Arc::clone(&slots);

@@ -23,8 +23,11 @@ pub(crate) struct Slots {
     /// learns in the same step whether anybody waits: no order of memory is left to argue about.
     /// The mark is changed under the lock of `line` alone.
     word: AtomicUsize,
-    /// Who waits gets a slot while fewer than this many are taken.
+    /// The most that are taken but by [`force`](Self::force).
     limit: AtomicUsize,
+    /// Who waits gets a slot once no more than this many are taken, and so do all others up to the
+    /// limit: one wake-up for many slots, where the line is long.
+    low: AtomicUsize,
     line: Mutex<Line>,
 }
 
@@ -39,10 +42,12 @@ struct Line {
 }
 
 impl Slots {
-    pub(crate) fn new(limit: usize) -> Self {
+    /// Makes so many, of which `workers` make use at a time.
+    pub(crate) fn new(limit: usize, workers: usize) -> Self {
         Self {
             word: AtomicUsize::new(0),
             limit: AtomicUsize::new(limit),
+            low: AtomicUsize::new(low(limit, workers)),
             line: Mutex::new(Line::default()),
         }
     }
@@ -52,8 +57,9 @@ impl Slots {
         self.word.load(Ordering::Acquire) / SLOT
     }
 
-    pub(crate) fn set_limit(&self, limit: usize) {
+    pub(crate) fn set_limit(&self, limit: usize, workers: usize) {
         self.limit.store(limit, Ordering::Relaxed);
+        self.low.store(low(limit, workers), Ordering::Relaxed);
         let wakers = self.settle(&mut self.line.lock());
         wakers.wake();
     }
@@ -75,7 +81,10 @@ impl Slots {
 
     /// Gives one back. What the caller has written before, who sees the end of all sees too.
     pub(crate) fn give_back(&self) -> Wakers {
-        if self.word.fetch_sub(SLOT, Ordering::AcqRel) & AWAITED == 0 {
+        let before = self.word.fetch_sub(SLOT, Ordering::AcqRel);
+        let taken = before / SLOT - 1;
+        // Who gives back the last of them finds any limit kept.
+        if before & AWAITED == 0 || taken > self.low.load(Ordering::Relaxed) {
             return Wakers(Vec::new());
         }
         self.settle(&mut self.line.lock())
@@ -95,7 +104,8 @@ impl Slots {
     fn settle(&self, line: &mut Line) -> Wakers {
         let mut wakers = Wakers(Vec::new());
         let limit = self.limit.load(Ordering::Relaxed);
-        while !line.slots.is_empty() {
+        let is_time = self.taken() <= self.low.load(Ordering::Relaxed);
+        while is_time && !line.slots.is_empty() {
             let free = |word: usize| (word / SLOT < limit).then_some(word + SLOT);
             if self
                 .word
@@ -118,6 +128,11 @@ impl Slots {
         }
         wakers
     }
+}
+
+/// When those who wait get slots: when half of them are free, but before a worker lacks a task.
+fn low(limit: usize, workers: usize) -> usize {
+    (limit / 2).max(workers).min(limit - 1)
 }
 
 /// Who is to be woken, once no lock is held.

@@ -306,7 +306,8 @@ impl ThreadPool {
         assert!(maxsize > 0, "a pool needs a thread: maxsize is 0");
         let crew = self.crew();
         crew.pool.set_maxsize(maxsize);
-        crew.slots.set_limit(crew.settings.backlog_for(maxsize));
+        crew.slots
+            .set_limit(crew.settings.backlog_for(maxsize), maxsize);
         crew.man();
     }
 

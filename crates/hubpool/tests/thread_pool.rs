@@ -437,3 +437,67 @@ fn a_thread_that_can_not_be_started_is_the_tasks_error_and_leaves_no_task() {
     assert!(matches!(error, TaskError::NoThread(_)), "{error:?}");
     assert_eq!((pool.len(), pool.size()), (0, 0));
 }
+
+#[test]
+fn who_waits_for_a_slot_gets_it_when_half_of_a_long_backlog_is_free() {
+    let pool = ThreadPool::builder().maxsize(1).backlog(8).build();
+    let (go, wait) = channel();
+    let wait = Arc::new(Mutex::new(wait));
+    let task = || {
+        let wait = Arc::clone(&wait);
+        move || wait.lock().unwrap().recv().unwrap()
+    };
+    let outstanding: Vec<_> = (0..8).map(|_| pool.blocking_spawn(task())).collect();
+    let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(pool.spawn(task()))).collect();
+    let mut outstanding = outstanding.into_iter();
+    for left in (4..8).rev() {
+        assert!(
+            waiting.iter_mut().all(|one| poll(one).is_pending()),
+            "{left}"
+        );
+        go.send(()).unwrap();
+        outstanding.next().unwrap().wait().unwrap();
+        assert_eq!(pool.len(), if left > 4 { left } else { 7 });
+    }
+    let tasks: Vec<_> = waiting
+        .into_iter()
+        .map(futures::executor::block_on)
+        .collect();
+    for _ in 0..7 {
+        go.send(()).unwrap();
+    }
+    outstanding
+        .chain(tasks)
+        .for_each(|task| task.wait().unwrap());
+    assert!(pool.is_empty());
+}
+
+#[test]
+fn a_worker_never_lacks_a_task_while_somebody_waits_for_a_slot() {
+    let pool = ThreadPool::builder().maxsize(2).backlog(3).build();
+    let (go, wait) = channel();
+    let wait = Arc::new(Mutex::new(wait));
+    let task = || {
+        let wait = Arc::clone(&wait);
+        move || wait.lock().unwrap().recv().unwrap()
+    };
+    let tasks: Vec<_> = (0..3).map(|_| pool.blocking_spawn(task())).collect();
+    let mut waiting = Box::pin(pool.spawn(task()));
+    assert!(poll(&mut waiting).is_pending());
+    go.send(()).unwrap();
+    // One of the three has ended; it would wait for ever if it needed half of them to end.
+    let last = loop {
+        if let Poll::Ready(task) = poll(&mut waiting) {
+            break task;
+        }
+        thread::yield_now();
+    };
+    assert_eq!(pool.len(), 3);
+    for _ in 0..3 {
+        go.send(()).unwrap();
+    }
+    tasks
+        .into_iter()
+        .chain([last])
+        .for_each(|task| task.wait().unwrap());
+}
