@@ -319,6 +319,11 @@ def others() -> Iterator[Row]:
     for threads in POOLS:
         pair = (sides.HUBPOOL, sides.INLINE)
         yield timed("Against [f(x) for x in xs]", pair, noop_map(MANY), threads)
+    section = "Against what no pool can do without"
+    locks = replace(APPLY, name="apply, against two threads that tell each other by locks")
+    yield timed(section, (sides.HUBPOOL, sides.LOCKS), locks, 1, shown="both")
+    bare = replace(AT_ONCE, name=f"{AT_ONCE.name}, against greenlets that do nothing")
+    yield timed(section, (sides.HUBPOOL, sides.INLINE), bare, 10, shown="both")
 
 
 def beside_the_work() -> Iterator[Row]:
