@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import gevent
 import pytest
-from gates import fail
+from gates import LIMIT, fail
 from gevent.queue import Queue
 
 import hubpool
@@ -80,3 +81,17 @@ def test_an_error_is_reported_before_its_map_counts_as_ended(
         pool.join()
         assert [error.kind for error in errors] == [ZeroDivisionError]
         errors.clear()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_worker_joins_an_item_that_waits_for_the_next_one(busy: bool) -> None:
+    pool = hubpool.ThreadPool(3)
+    meeting = threading.Barrier(3)
+    with gevent.Timeout(LIMIT):
+        results = pool.imap(lambda _: meeting.wait(LIMIT), range(3))
+        end = time.monotonic() + LIMIT
+        while busy and meeting.n_waiting < 3 and len(pool) > 0:
+            # The hub's thread keeps a core, and the interpreter as far as it may.
+            assert time.monotonic() < end
+        assert sorted(results) == [0, 1, 2]
+    pool.kill()

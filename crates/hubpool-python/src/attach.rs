@@ -103,3 +103,9 @@ pub fn detached<T: Send>(
     let (done, _pass) = py.detach(|| (work(), turnstile.enter()));
     done
 }
+
+/// The CPU time that the process has used, all threads together.
+pub fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}

@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hubpool::binding::{Order, Rings, Taken};
+use hubpool::binding::{Order, Rings, Taken, until_needed};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::attach::{cores, cpu_time};
 use crate::core::{Core, Job, Worker};
-use crate::join;
 use crate::wake::Wake;
 
 /// How long a worker stays with a batch while other jobs wait.
@@ -246,7 +246,7 @@ impl Batch {
         };
         if claimed().is_some() {
             waits();
-            join::until_needed(claimed);
+            until_needed(claimed, cpu_time, cores());
         }
     }
 

@@ -6,7 +6,6 @@
 mod attach;
 mod batch;
 mod core;
-mod join;
 mod wake;
 
 use pyo3::prelude::*;

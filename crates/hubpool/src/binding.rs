@@ -10,10 +10,10 @@
 //! | the worker loop | it asks [`Pool::next`], does what that says, and leaves the result in an [`Outbox`] |
 //! | how the hub is woken | whatever [`Outbox::push`] asks for when it returns `true` |
 //! | the items of a map | a job that is a ticket for a [`Batch`] |
-//! | a lock that all jobs need | a [`Turnstile`] before it |
+//! | a lock that all jobs need | a [`Turnstile`] before it, [`Pool::call_next`] once a job has it, and [`until_needed`] before a ticket is used |
 //!
 //! No function here blocks for longer than another thread needs to move a value, but for
-//! [`Pool::next`] and [`Turnstile::enter`], which block a worker.
+//! [`Pool::next`], [`Turnstile::enter`] and [`until_needed`], which block a worker.
 //!
 //! # Example
 //!
@@ -80,6 +80,7 @@
 //! ```
 
 pub use crate::batch::{Batch, Claim, Order, Progress, Rings, Several, Taken, TakenInto};
+pub use crate::join::until_needed;
 pub use crate::outbox::Outbox;
 pub use crate::pool::{Closed, Next, Pool};
 pub use crate::sleep::Worker;

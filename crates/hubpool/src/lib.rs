@@ -167,6 +167,7 @@ mod builder;
 mod crew;
 mod error;
 mod fork;
+mod join;
 mod limit;
 mod map;
 #[cfg(all(test, loom))]
