@@ -74,7 +74,7 @@ mod tests {
     use std::cell::Cell;
     use std::time::Duration;
 
-    const TIME: Duration = Duration::from_micros(1000);
+    const TIME: Duration = Duration::from_millis(1);
 
     #[test]
     fn a_worker_joins_items_that_wait_whatever_their_number() {
