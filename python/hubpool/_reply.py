@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gevent.exceptions import InvalidSwitchError
 from gevent.hub import getcurrent
 
 
@@ -25,12 +26,15 @@ class Reply:
 
     def get(self) -> Any:
         """Wait cooperatively; return the value or raise the error."""
-        self._greenlet = getcurrent()
-        try:
-            while not self._ready:
-                self._hub.switch()
-        finally:
-            self._greenlet = None
+        if not self._ready:
+            self._greenlet = getcurrent()
+            try:
+                switched = self._hub.switch()
+            finally:
+                self._greenlet = None
+            if switched is not self:
+                # Somebody else has switched to the greenlet, or the hub is dead.
+                raise InvalidSwitchError(f"Invalid switch into apply(): {switched!r}")
         if self._exc_info is None:
             return self._value
         _, error, traceback = self._exc_info
@@ -62,4 +66,4 @@ class Reply:
 
     def _resume(self) -> None:
         if self._greenlet is not None:
-            self._greenlet.switch()
+            self._greenlet.switch(self)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import pytest
-from gates import fail, settle
+from gates import LIMIT, fail, settle
 from gevent import Greenlet
+
+import hubpool
 
 if TYPE_CHECKING:
     from conftest import MakePool
     from gates import Gate, Reported
-
-    import hubpool
 
 
 def test_apply_passes_arguments_and_keywords(pool: hubpool.ThreadPool) -> None:
@@ -177,3 +177,35 @@ def test_the_async_methods_do_not_call_back_after_an_error(
     settle()
     assert calls == []
     assert not greenlet.successful()
+
+
+def test_apply_on_a_dead_hub_is_an_error_at_once() -> None:
+    def live() -> None:
+        hub = gevent.get_hub()
+        pool = hubpool.ThreadPool(1)
+        with pytest.raises(ValueError, match="dead"):
+            hub.throw(ValueError("dead"))  # It has not begun, so it never will.
+        with pytest.raises(gevent.exceptions.InvalidSwitchError):  # type: ignore[attr-defined]
+            pool.apply(abs, (-1,))
+        ended.append(pool)
+
+    ended: list[hubpool.ThreadPool] = []
+    thread = threading.Thread(target=live, daemon=True)
+    thread.start()
+    thread.join(LIMIT)
+    assert ended
+
+
+def test_a_switch_by_somebody_else_is_no_result_of_apply(
+    pool: hubpool.ThreadPool, gate: Gate
+) -> None:
+    def wait() -> None:
+        with pytest.raises(gevent.exceptions.InvalidSwitchError, match="stray"):  # type: ignore[attr-defined]
+            pool.apply(gate, (1,))
+
+    waiter = gevent.spawn(wait)
+    gate.await_entered(1)
+    waiter.switch("stray")
+    waiter.get()
+    gate.open()
+    assert pool.apply(abs, (-1,)) == 1

@@ -4,11 +4,12 @@
 //! wait for it. So it lets go now and then, for long enough that who waits can have it, and comes
 //! back through a turnstile: the hub finds one worker in its way, and not all.
 
+use std::fs;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hubpool::binding::Turnstile;
+use hubpool::binding::{CpuTime, Turnstile};
 use pyo3::prelude::*;
 
 /// How long a worker keeps the interpreter from task to task, where it must stay away for a while
@@ -104,8 +105,37 @@ pub fn detached<T: Send>(
     done
 }
 
-/// The CPU time that the process has used, all threads together.
-pub fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::try_from(time).unwrap_or_default()
+/// For how long cores have been used: by the process, and by one of its threads.
+pub fn cpu_time(thread: u32) -> CpuTime {
+    let process = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let process = Duration::try_from(process).unwrap_or_default();
+    // Where the system does not say it of a thread, the process must do.
+    let (worker, runs) = run_time(thread).unwrap_or((process, false));
+    CpuTime {
+        process,
+        worker,
+        runs,
+    }
+}
+
+/// For how long a thread has run or been ready to run, and whether it is now.
+fn run_time(thread: u32) -> Option<(Duration, bool)> {
+    let read = |what| fs::read_to_string(format!("/proc/self/task/{thread}/{what}")).ok();
+    // Its state comes after its name, which may have anything in it.
+    let runs = read("stat")?.rsplit_once(") ")?.1.starts_with('R');
+    let times = read("schedstat")?;
+    let mut nanos = times.split_ascii_whitespace().map(str::parse::<u64>);
+    let (ran, waited) = (nanos.next()?.ok()?, nanos.next()?.ok()?);
+    Some((Duration::from_nanos(ran + waited), runs))
+}
+
+/// The calling thread's number for the system; 0 where nobody asks for it.
+pub fn this_thread() -> u32 {
+    #[cfg(target_os = "linux")]
+    return rustix::thread::gettid()
+        .as_raw_nonzero()
+        .get()
+        .unsigned_abs();
+    #[cfg(not(target_os = "linux"))]
+    0
 }

@@ -8,7 +8,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::attach::{cores, cpu_time};
+use crate::attach::{cores, cpu_time, this_thread};
 use crate::core::{Core, Job, Worker};
 use crate::wake::Wake;
 
@@ -35,6 +35,8 @@ pub struct Batch {
     context: Option<Py<PyAny>>,
     /// Whether the hub's thread has issued a ticket since it last asked.
     stirred: AtomicBool,
+    /// The thread of the worker that has joined last.
+    latest: AtomicU32,
 }
 
 #[pymethods]
@@ -65,6 +67,7 @@ impl Batch {
             zipped,
             context,
             stirred: AtomicBool::new(false),
+            latest: AtomicU32::new(0),
         }
     }
 
@@ -151,6 +154,7 @@ impl Batch {
         let slot = PyList::new(slf.py(), [slf.py().None()])?.unbind();
         // The ticket is the claims' affair from now on.
         worker.get().let_go()?;
+        slf.get().latest.store(this_thread(), Ordering::Relaxed);
         Ok(Claims {
             batch: slf.clone().unbind(),
             since: Instant::now(),
@@ -246,7 +250,8 @@ impl Batch {
         };
         if claimed().is_some() {
             waits();
-            until_needed(claimed, cpu_time, cores());
+            let worker = self.latest.load(Ordering::Relaxed);
+            until_needed(claimed, || cpu_time(worker), cores());
         }
     }
 

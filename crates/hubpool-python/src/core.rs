@@ -260,7 +260,8 @@ impl Worker {
     }
 
     /// Whether a task has left something behind in its thread: a variable of its context, or one
-    /// of the interpreter's hooks. Runs no code of the program's.
+    /// of the interpreter's hooks. Runs no code of the program's. It does not find out who puts
+    /// another context in this one's place.
     pub fn has_traces(&self, py: Python<'_>) -> bool {
         let clean = |found: PyResult<Bound<'_, PyAny>>| found.is_ok_and(|trace| trace.is_none());
         let empty = |context: &Py<PyAny>| context.bind(py).len().is_ok_and(|len| len == 0);

@@ -80,7 +80,7 @@
 //! ```
 
 pub use crate::batch::{Batch, Claim, Order, Progress, Rings, Several, Taken, TakenInto};
-pub use crate::join::until_needed;
+pub use crate::join::{CpuTime, until_needed};
 pub use crate::outbox::Outbox;
 pub use crate::pool::{Closed, Next, Pool};
 pub use crate::sleep::Worker;

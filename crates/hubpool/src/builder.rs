@@ -100,7 +100,12 @@ impl Builder {
     }
 
     /// What threads are called, before a hyphen and a number; by default `hubpool`.
+    ///
+    /// # Panics
+    ///
+    /// If there is a zero byte in it.
     pub fn name(mut self, name: &str) -> Self {
+        assert!(!name.contains('\0'), "a thread's name has no zero byte");
         self.name = Arc::from(name);
         self
     }

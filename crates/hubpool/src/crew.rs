@@ -114,7 +114,8 @@ impl Crew {
         let jobs = self.pool.take_queue();
         let count = jobs.len();
         for job in jobs {
-            job.refuse(self, why);
+            // What one of them drops is not the business of the others.
+            shielded(|| job.refuse(self, why));
         }
         count
     }
@@ -125,12 +126,24 @@ impl Crew {
         let Some(hooks) = &self.settings.hooks else {
             return caught(f);
         };
-        let result = caught(|| {
-            hooks.before_task.call();
-            f()
-        });
-        let after = caught(|| hooks.after_task.call());
-        result.and_then(|result| after.map(|()| result))
+        let result = match caught(|| hooks.before_task.call()) {
+            Ok(()) => caught(f),
+            Err(error) => {
+                shielded(|| drop(f));
+                Err(error)
+            }
+        };
+        match (result, caught(|| hooks.after_task.call())) {
+            (result, Ok(())) => result,
+            (Ok(result), Err(error)) => {
+                shielded(|| drop(result));
+                Err(error)
+            }
+            (Err(error), Err(later)) => {
+                shielded(|| drop(later));
+                Err(error)
+            }
+        }
     }
 
     /// Whether a task's panic goes on in who awaits it.
@@ -156,10 +169,16 @@ impl Crew {
     }
 }
 
-/// Runs what is no task: a thread's hook, or a destructor. Its panic has been reported by the panic
+/// Runs what is no task: a thread's hook, a destructor, or a waker. Its panic has been reported by the panic
 /// hook, and is not the business of the tasks that come after.
 pub(crate) fn shielded(f: impl FnOnce()) {
-    drop(catch_unwind(AssertUnwindSafe(f)));
+    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {
+        return;
+    };
+    // Its destructor is a program's, too. What that panics with is never dropped.
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(payload);
+    }
 }
 
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T, TaskError> {

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use crate::crew::shielded;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
@@ -141,7 +142,10 @@ pub(crate) struct Wakers(Vec<Waker>);
 
 impl Wakers {
     pub(crate) fn wake(self) {
-        self.0.into_iter().for_each(Waker::wake);
+        for waker in self.0 {
+            // A waker's code is its runtime's: one that panics keeps nobody else asleep.
+            shielded(|| waker.wake());
+        }
     }
 }
 

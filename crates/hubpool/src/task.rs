@@ -199,7 +199,7 @@ impl<F, T> TaskCell<F, T> {
         drop(stage);
         wakers.wake();
         if let Stage::Running(Some(waker)) = before {
-            waker.wake();
+            shielded(|| waker.wake());
         }
     }
 }

@@ -501,3 +501,94 @@ fn a_worker_never_lacks_a_task_while_somebody_waits_for_a_slot() {
         .chain([last])
         .for_each(|task| task.wait().unwrap());
 }
+
+/// A waker that panics.
+struct Mine;
+
+impl Wake for Mine {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker's panic");
+    }
+}
+
+#[test]
+fn a_hook_and_a_destructor_that_panic_lose_no_task() {
+    let after = ThreadPool::builder()
+        .maxsize(1)
+        .after_task(|| panic!("after"))
+        .build();
+    assert!(matches!(
+        after.apply_async(|| Bomb).wait(),
+        Err(TaskError::Panicked(_))
+    ));
+    let error = after.apply_async(|| std::panic::panic_any(Bomb)).wait();
+    std::mem::forget(error);
+    assert!(after.is_empty());
+    let before = ThreadPool::builder()
+        .maxsize(1)
+        .before_task(|| panic!("before"))
+        .build();
+    let bomb = Bomb;
+    let task = before.apply_async(move || std::mem::forget(bomb));
+    assert!(matches!(task.wait(), Err(TaskError::Panicked(_))));
+    assert!(before.is_empty());
+}
+
+#[test]
+fn a_panic_whose_payload_panics_ends_no_thread() {
+    let pool = ThreadPool::builder()
+        .maxsize(1)
+        .on_thread_start(|| std::panic::panic_any(Bomb))
+        .build();
+    assert_eq!(pool.apply_async(|| 1).wait().unwrap(), 1);
+    assert_eq!(pool.apply_async(|| 2).wait().unwrap(), 2);
+    assert_eq!(pool.size(), 1);
+}
+
+#[test]
+fn a_kill_ends_what_stands_behind_functions_and_wakers_that_panic() {
+    let pool = ThreadPool::new(1);
+    let (go, held) = blocker(&pool);
+    let bomb = Bomb;
+    let bomb = pool.apply_async(move || std::mem::forget(bomb));
+    let items = pool.map_async(|bomb: Bomb| std::mem::forget(bomb), [Bomb]);
+    let mut mined = pool.apply_async(|| 1);
+    let waker = Waker::from(Arc::new(Mine));
+    assert!(
+        pin!(&mut mined)
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    let last = pool.apply_async(|| 2);
+    pool.kill();
+    assert!(matches!(last.wait(), Err(TaskError::Cancelled)));
+    assert!(matches!(bomb.wait(), Err(TaskError::Cancelled)));
+    assert!(matches!(items.wait(), Err(TaskError::Cancelled)));
+    go.send(()).unwrap();
+    held.wait().unwrap();
+    assert!(pool.join_timeout(Duration::MAX));
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_else_asleep() {
+    let pool = ThreadPool::builder().maxsize(1).backlog(1).build();
+    let (go, held) = blocker(&pool);
+    let mut spawn = Box::pin(pool.spawn(|| ()));
+    let waker = Waker::from(Arc::new(Mine));
+    assert!(
+        spawn
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    let waiter = thread::spawn(move || held.wait());
+    go.send(()).unwrap();
+    waiter.join().unwrap().unwrap();
+    futures::executor::block_on(spawn).wait().unwrap();
+}
+
+#[test]
+#[should_panic(expected = "zero byte")]
+fn a_name_that_no_thread_can_have_is_refused_at_once() {
+    drop(ThreadPool::builder().name("a\0b"));
+}
