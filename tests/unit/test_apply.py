@@ -205,7 +205,7 @@ def test_a_switch_by_somebody_else_is_no_result_of_apply(
 
     waiter = gevent.spawn(wait)
     gate.await_entered(1)
-    waiter.switch("stray")
+    gevent.get_hub().loop.run_callback(waiter.switch, "stray")
     waiter.get()
     gate.open()
     assert pool.apply(abs, (-1,)) == 1
