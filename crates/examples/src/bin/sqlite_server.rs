@@ -1,4 +1,4 @@
-//! A web server that answers from SQLite: what blocks runs in a pool, each of whose threads has a
+//! A web server that answers from `SQLite`: what blocks runs in a pool, each of whose threads has a
 //! connection of its own.
 //!
 //! `GET /search/{word}` names the files that contain the word, from a full-text index of a directory
