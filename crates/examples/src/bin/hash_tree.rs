@@ -100,8 +100,14 @@ impl Tree {
     }
 
     fn digest(self) -> String {
-        let digest = self.hasher.finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        let halves = self
+            .hasher
+            .finalize()
+            .into_iter()
+            .flat_map(|byte| [byte >> 4, byte & 15]);
+        halves
+            .filter_map(|half| char::from_digit(half.into(), 16))
+            .collect()
     }
 }
 
