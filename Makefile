@@ -108,9 +108,11 @@ lint: build instructions ## Check format, lints, types and stubs.
 # Built without optimisation, since they run for seconds only.
 TOOL = cargo install -q --locked --debug --root target/tools
 
-deny: ## Check the licences and sources of all dependencies, and the defects known of them.
+deny: ## Check the licences and sources of all dependencies, and the known defects if their database can be had.
 	$(TOOL) cargo-deny@0.20.2
-	target/tools/bin/cargo-deny check
+	target/tools/bin/cargo-deny check bans licenses sources
+	@if target/tools/bin/cargo-deny fetch db; then target/tools/bin/cargo-deny check advisories; \
+	else echo "The database of advisories cannot be had: the known defects have not been checked."; fi
 
 # The oldest compiler that Cargo.toml promises. What `rustup` fetches is kept by it, and is nobody's default.
 MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
