@@ -11,7 +11,7 @@ QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust models sanitize fuzz test-python compat situations stress test-all bench bench-rust instructions lint format docs wheel build clean
+.PHONY: help demo test test-rust examples-rust models sanitize fuzz test-python compat situations stress test-all bench bench-rust instructions lint deny msrv semver format docs wheel build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -30,11 +30,16 @@ build: $(INSTALLED) ## Build hubpool and install it into .venv.
 demo: build ## Index a directory tree through the pool (DIR=..., by default the standard library).
 	$(PY) examples/index_tree.py $(if $(DIR),"$(DIR)")
 
-test: test-rust models sanitize test-python compat ## Run all tests.
+test: test-rust examples-rust models sanitize test-python compat ## Run all tests.
 
 test-rust: ## Run the engine's tests.
 	cargo test -q -p hubpool
 	cargo test -q -p hubpool --all-features
+
+examples-rust: ## Run the crate's examples on the files of this repository.
+	for example in hash_tree sqlite_server plain_threads; do \
+	  cargo run -q --release -p hubpool-examples --bin $$example || exit; \
+	done
 
 models: ## Try the engine in every order in which its threads can meet.
 	"$(PYTHON)" crates/hubpool/tests/models.py
@@ -99,6 +104,30 @@ lint: build instructions ## Check format, lints, types and stubs.
 	$(PY) -m ruff check -q
 	$(PY) -m mypy
 	$(PY) -m mypy.stubtest hubpool._native
+
+# Built without optimisation, since they run for seconds only.
+TOOL = cargo install -q --locked --debug --root target/tools
+
+deny: ## Check the licences and sources of all dependencies, and the known defects if their database can be had.
+	$(TOOL) cargo-deny@0.20.2
+	target/tools/bin/cargo-deny check bans licenses sources
+	@if target/tools/bin/cargo-deny fetch db; then target/tools/bin/cargo-deny check advisories; \
+	else echo "The database of advisories cannot be had: the known defects have not been checked."; fi
+
+# The oldest compiler that Cargo.toml promises. What `rustup` fetches is kept by it, and is nobody's default.
+MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+msrv: ## Build the crate, with each feature, by the oldest compiler that it promises to build with.
+	rustup toolchain install $(MSRV) --profile minimal --no-self-update
+	for features in "" stats tracing stats,tracing; do \
+	  CARGO_TARGET_DIR=target/msrv cargo +$(MSRV) check -q --locked -p hubpool --features "$$features" || exit; \
+	done
+
+semver: ## Compare the crate's interface with that of the newest tag.
+	@tag=$$(git describe --tags --abbrev=0 2>/dev/null); \
+	if [ -z "$$tag" ]; then echo "There is no tag: nothing to compare with."; exit; fi; \
+	$(TOOL) cargo-semver-checks@0.51.0 && \
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo semver-checks -p hubpool --all-features --baseline-rev "$$tag"
 
 format: $(INSTALLED) ## Format all sources.
 	cargo fmt

@@ -136,6 +136,14 @@
 //! assert_eq!(squares.map(Result::unwrap).sum::<u64>(), 332_833_500);
 //! ```
 //!
+//! Three programs that do real work are in the repository, in `crates/examples/src/bin`:
+//!
+//! | program | what it shows |
+//! |---|---|
+//! | `hash_tree` | a directory tree is hashed under tokio, with back-pressure; how late the runtime is meanwhile |
+//! | `sqlite_server` | an axum server that answers from `SQLite`, with a connection for each thread of the pool |
+//! | `plain_threads` | files are compressed and restored with no runtime |
+//!
 //! # Features
 //!
 //! None is on by default.
@@ -193,3 +201,8 @@ pub use stats::Stats;
 pub use stats::Times;
 pub use task::{CancelOnDrop, Task};
 pub use thread_pool::ThreadPool;
+
+/// The example of the README is tested with those here.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
