@@ -172,12 +172,10 @@ impl Crew {
 /// Runs what is no task: a thread's hook, a destructor, or a waker. Its panic has been reported by the panic
 /// hook, and is not the business of the tasks that come after.
 pub(crate) fn shielded(f: impl FnOnce()) {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {
-        return;
-    };
-    // Its destructor is a program's, too. What that panics with is never dropped.
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(payload);
+    let mut outcome = catch_unwind(AssertUnwindSafe(f));
+    // A payload's destructor is a program's, too, and may panic with another one.
+    while let Err(payload) = outcome {
+        outcome = catch_unwind(AssertUnwindSafe(|| drop(payload)));
     }
 }
 
