@@ -93,7 +93,7 @@ impl Builder {
     /// [`spawn`](ThreadPool::spawn) waits; by default one more than there may be threads, so that
     /// a worker that finishes finds its next task. Where it is much more than that, those who wait
     /// are let in together when half of it is free, and not one by one, which costs a wake-up each;
-    /// their tasks begin no later for that.
+    /// their tasks begin no later for that. Maps do not count.
     pub fn backlog(mut self, backlog: usize) -> Self {
         self.backlog = Some(backlog);
         self

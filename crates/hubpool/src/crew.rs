@@ -15,7 +15,7 @@ use crate::sleep::Worker;
 use crate::slots::Slots;
 use crate::stats::Recorder;
 
-/// What a worker runs. It holds a slot, and gives it back when it ends.
+/// What a worker runs. It holds a slot, or is a map's ticket, which it gives back when it ends.
 pub(crate) trait Job: Send + Sync {
     /// Runs it, on a worker's thread.
     fn run(self: Arc<Self>, crew: &Arc<Crew>);
@@ -60,10 +60,10 @@ impl Crew {
         })
     }
 
-    /// Hands a job that holds a slot to the workers, and starts one more if that helps. A job that
+    /// Hands a job that has been counted to the workers, and starts one more if that helps. A job that
     /// can not be run is refused.
     pub(crate) fn submit(self: &Arc<Self>, job: Arc<dyn Job>) {
-        match self.pool.submit_and_recruit(job, self.slots.taken()) {
+        match self.pool.submit_and_recruit(job, self.slots.outstanding()) {
             Ok(false) => {}
             Ok(true) => {
                 self.start();
@@ -79,7 +79,7 @@ impl Crew {
 
     /// Registers one more worker if jobs wait that it would help.
     pub(crate) fn recruits(&self) -> bool {
-        self.pool.queued() > 0 && self.pool.recruit_for(self.slots.taken())
+        self.pool.queued() > 0 && self.pool.recruit_for(self.slots.outstanding())
     }
 
     /// Starts the thread of a worker that has been registered; `false` if none can be had now.

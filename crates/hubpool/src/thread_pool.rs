@@ -326,7 +326,7 @@ impl ThreadPool {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.crew().slots.taken()
+        self.crew().slots.outstanding()
     }
 
     /// Whether no task is outstanding. Any thread; does not block.

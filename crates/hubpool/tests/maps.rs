@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::{StreamExt, stream};
@@ -30,6 +31,49 @@ impl Gate {
     fn open(&self, items: impl IntoIterator<Item = usize>) {
         self.open.lock().unwrap().extend(items);
         self.told.notify_all();
+    }
+}
+
+/// Items that each wait for a token before they end.
+struct Tokens {
+    give: Sender<()>,
+    ended: Receiver<()>,
+}
+
+impl Tokens {
+    /// A function for items, and the tokens for them.
+    fn new() -> (
+        Self,
+        impl Fn(usize) -> usize + Clone + Send + Sync + 'static,
+    ) {
+        let ((give, wait), (end, ended)) = (channel(), channel());
+        let wait = Arc::new(Mutex::new(wait));
+        let f = move |item| {
+            wait.lock().unwrap().recv().unwrap();
+            end.send(()).unwrap();
+            item
+        };
+        (Self { give, ended }, f)
+    }
+
+    /// Lets one item end after another until `done` says so; returns how many have ended.
+    fn spend_until(&self, mut done: impl FnMut() -> bool) -> usize {
+        for spent in 0..ITEMS {
+            if done() {
+                return spent;
+            }
+            self.give.send(()).unwrap();
+            self.ended.recv().unwrap();
+            thread::yield_now();
+        }
+        ITEMS
+    }
+
+    /// Lets so many items end, some time.
+    fn give(&self, count: usize) {
+        for _ in 0..count {
+            self.give.send(()).unwrap();
+        }
     }
 }
 
@@ -220,7 +264,7 @@ fn a_stream_that_is_dropped_withdraws_its_items_and_leaves_the_pool_free() {
     }
     drop(results);
     go.send(()).unwrap();
-    assert!(pool.join_timeout(std::time::Duration::MAX));
+    assert!(pool.join_timeout(Duration::MAX));
     assert_eq!(ran.load(Ordering::SeqCst), 2);
     // The thread drops the map's function as it goes on to its next job.
     while Arc::strong_count(&ran) > 1 {
@@ -274,6 +318,28 @@ fn tasks_get_their_turn_beside_a_map() {
     }
     assert!(task.wait().unwrap() < 100);
     assert!(map.wait().unwrap().into_iter().eq(0..100));
+}
+
+#[test]
+fn a_task_that_waits_for_a_slot_is_not_kept_out_by_two_maps() {
+    let pool = ThreadPool::new(2);
+    let (tokens, f) = Tokens::new();
+    let maps = [(); 2].map(|()| pool.map_async(f.clone(), 0..ITEMS));
+    tokens.spend_until(|| pool.size() == 2);
+    let (apply, applied) = channel();
+    let waiter = thread::spawn({
+        let pool = pool.clone();
+        move || apply.send(pool.blocking_apply(|| 42).unwrap()).unwrap()
+    });
+    let spent = tokens.spend_until(|| applied.try_recv() == Ok(42));
+    assert!(spent < ITEMS, "it waited until the first map had ended");
+    assert!(!pool.join_timeout(Duration::ZERO), "maps are waited for");
+    waiter.join().unwrap();
+    tokens.give(2 * ITEMS);
+    for map in maps {
+        assert!(map.wait().unwrap().into_iter().eq(0..ITEMS));
+    }
+    assert!(pool.join_timeout(Duration::MAX));
 }
 
 #[test]

@@ -87,7 +87,7 @@ where
 
     fn issue(self: &Arc<Self>, crew: &Arc<Crew>, tickets: usize) {
         for _ in 0..tickets {
-            crew.slots.force();
+            crew.slots.issue();
             crew.submit(Arc::clone(self) as Arc<dyn Job>);
         }
     }
@@ -176,7 +176,7 @@ where
                 self.batch
                     .complete_several(first, &mut results, |told| rings = told);
                 self.tell(rings);
-                // With its slot.
+                // It is still counted.
                 crew.submit(self);
                 return;
             }
@@ -186,8 +186,8 @@ where
                 .batch
                 .complete_and_claim_several(done, claim, workers, |told| rings = told);
             if several.is_none() {
-                // Before the reader is told: once it is woken, the slot is free.
-                crew.slots.give_back().wake();
+                // Before the reader is told: once it is woken, this ticket is out no more.
+                crew.slots.take_back().wake();
             }
             self.tell(rings);
             let Some(several) = several else { return };
@@ -203,7 +203,7 @@ where
     fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal) {
         let mut rings = Rings::default();
         self.batch.drop_ticket(|told| rings = told);
-        crew.slots.give_back().wake();
+        crew.slots.take_back().wake();
         self.tell(rings);
         self.withdraw(why.error());
     }
