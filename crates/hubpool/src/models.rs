@@ -133,7 +133,7 @@ fn after_the_end_all_results_are_there() {
         let (job, mut task) = task::new(|| 42);
         let worker = thread::spawn({
             let crew = Arc::clone(&crew);
-            move || job.refuse(&crew, &Refusal::Cancelled)
+            move || assert!(job.refuse(&crew, &Refusal::Cancelled))
         });
         block_on(crew.slots.end());
         let mut context = Context::from_waker(Waker::noop());

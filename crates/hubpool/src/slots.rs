@@ -151,18 +151,10 @@ impl Slots {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "memory has room for no more"
-)]
 fn slots(word: u64) -> usize {
     (word % TICKET / SLOT) as usize
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "memory has room for no more"
-)]
 fn tickets(word: u64) -> usize {
     (word / TICKET) as usize
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::builder::Builder;
-use crate::crew::{Crew, Refusal};
+use crate::crew::{Crew, Refusal, shielded};
 use crate::error::TaskError;
 use crate::fork::PerProcess;
 use crate::park;
@@ -220,9 +220,14 @@ impl ThreadPool {
         park::block_until(joined, Instant::now().checked_add(timeout)).is_some()
     }
 
-    /// Withdraws all tasks that no thread has taken up, and lets each thread end as it finishes.
-    /// Returns how many were withdrawn; their results are [`TaskError::Cancelled`]. What runs is
-    /// not stopped. The pool can be used again at once. Any thread; does not block.
+    /// Withdraws all tasks that no thread has taken up, and of each map what no thread has taken up,
+    /// and lets each thread end as it finishes. The result of such a task is
+    /// [`TaskError::Cancelled`]; a map has that error after the results of the items that were taken
+    /// up. What runs is not stopped. The pool can be used again at once. Any thread; does not block.
+    ///
+    /// Returns how many tasks and maps it has ended so: each map counts as one, also if its source
+    /// only might have had more items, and what was cancelled before does not count. A map that
+    /// nobody has begun to read goes on when it is read.
     ///
     /// ```
     /// use hubpool::{TaskError, ThreadPool};
@@ -243,7 +248,12 @@ impl ThreadPool {
     #[expect(clippy::must_use_candidate, reason = "who kills may not care")]
     pub fn kill(&self) -> usize {
         let crew = self.crew();
-        let count = crew.refuse_queue(&Refusal::Cancelled);
+        let mut count = 0;
+        for map in crew.maps() {
+            // A waker's panic, or an item's destructor's, keeps no other from its end.
+            shielded(|| count += usize::from(map.kill()));
+        }
+        count += crew.refuse_queue(&Refusal::Cancelled);
         crew.pool.shrink_to(0);
         count
     }
@@ -309,6 +319,9 @@ impl ThreadPool {
         crew.slots
             .set_limit(crew.settings.backlog_for(maxsize), maxsize);
         crew.man();
+        for map in crew.maps() {
+            map.call_worker(crew);
+        }
     }
 
     /// Tasks that were submitted and have not ended, running ones among them. A map counts as one

@@ -36,6 +36,7 @@ impl Gate {
 
 /// Items that each wait for a token before they end.
 struct Tokens {
+    begun: Receiver<usize>,
     give: Sender<()>,
     ended: Receiver<()>,
 }
@@ -46,14 +47,15 @@ impl Tokens {
         Self,
         impl Fn(usize) -> usize + Clone + Send + Sync + 'static,
     ) {
-        let ((give, wait), (end, ended)) = (channel(), channel());
+        let ((begin, begun), (give, wait), (end, ended)) = (channel(), channel(), channel());
         let wait = Arc::new(Mutex::new(wait));
         let f = move |item| {
+            begin.send(item).unwrap();
             wait.lock().unwrap().recv().unwrap();
             end.send(()).unwrap();
             item
         };
-        (Self { give, ended }, f)
+        (Self { begun, give, ended }, f)
     }
 
     /// Lets one item end after another until `done` says so; returns how many have ended.
@@ -290,6 +292,44 @@ fn a_kill_ends_maps_that_wait_for_a_thread() {
     assert!(stream.next().is_none());
     go.send(()).unwrap();
     first.wait().unwrap();
+}
+
+#[test]
+fn a_kill_ends_maps_at_work_after_the_items_that_have_begun() {
+    let pool = ThreadPool::new(1);
+    let (tokens, f) = Tokens::new();
+    let whole = pool.map_async(f.clone(), 0..ITEMS);
+    tokens.begun.recv().unwrap();
+    assert_eq!(pool.stats().queued, 0, "a ticket waits for a kill");
+    // Its source has nothing to give, so that no thread is at it.
+    let (_feed, source) = futures::channel::mpsc::unbounded();
+    let mut idle = pool.imap_stream(f.clone(), source);
+    assert!(block_on(async { futures::poll!(idle.next()) }).is_pending());
+    let task = pool.apply_async(|| ());
+    let cancelled = (pool.apply_async(|| ()), pool.map_async(f.clone(), 0..3));
+    assert!(cancelled.0.cancel());
+    assert_eq!(cancelled.1.cancel(), 3);
+    assert_eq!(pool.kill(), 3, "two maps and a task");
+    assert_eq!(pool.kill(), 0);
+    let error = block_on(idle.next()).unwrap().unwrap_err();
+    assert!(matches!(error, TaskError::Cancelled));
+    assert!(block_on(idle.next()).is_none());
+    assert!(matches!(task.wait(), Err(TaskError::Cancelled)));
+    tokens.give(1);
+    assert!(matches!(whole.wait(), Err(TaskError::Cancelled)));
+
+    let mut stream = pool.imap(f.clone(), 0..).claim(1).blocking();
+    tokens.give(1);
+    assert_eq!(stream.next().unwrap().unwrap(), 0);
+    assert_eq!([(); 2].map(|()| tokens.begun.recv().unwrap()), [0, 1]);
+    assert_eq!(pool.kill(), 1);
+    tokens.give(1);
+    assert_eq!(stream.next().unwrap().unwrap(), 1);
+    let error = stream.next().unwrap().unwrap_err();
+    assert!(matches!(error, TaskError::Cancelled));
+    assert!(stream.next().is_none());
+    assert!(pool.join_timeout(Duration::MAX));
+    assert!(tokens.begun.try_recv().is_err(), "an item has begun since");
 }
 
 #[test]

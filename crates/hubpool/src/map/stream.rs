@@ -168,6 +168,7 @@ where
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         if this.results.is_empty() {
+            this.map.begin();
             this.feed(context);
             this.map.sit_down(context.waker());
             let crew = this.map.pool.crew();

@@ -41,6 +41,7 @@ impl<R> MapTask<R> {
         R: Send + 'static,
     {
         let map = Map::new(pool, Order::Input, f, MOST_CLAIMED);
+        map.begin();
         // The iterator is the caller's code: it runs under no lock.
         map.feed(items.into_iter().collect::<Vec<_>>());
         map.tell(map.batch.exhaust());
@@ -134,7 +135,7 @@ where
     }
 
     fn cancel(&self) -> usize {
-        self.withdraw(TaskError::Cancelled)
+        self.withdraw(TaskError::Cancelled).unwrap_or(0)
     }
 }
 
