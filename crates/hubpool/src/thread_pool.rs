@@ -271,8 +271,8 @@ impl ThreadPool {
     }
 
     /// Sets how many threads there are now: starts some, up to [`maxsize`](Self::maxsize), or lets
-    /// some end once nothing is queued. The pool goes on to start and end threads as tasks come and
-    /// go. Any thread; does not block.
+    /// some end once nothing is queued and no map has items left for them. The pool goes on to start
+    /// and end threads as tasks come and go. Any thread; does not block.
     ///
     /// ```
     /// let pool = hubpool::ThreadPool::new(4);
@@ -301,7 +301,8 @@ impl ThreadPool {
     }
 
     /// Sets the most threads, and with it the [`backlog`](Builder::backlog) unless that was given.
-    /// Threads beyond it end as they finish; new ones start if tasks wait. Any thread; does not block.
+    /// Threads beyond it end as they finish a task, or what they have taken of a map; new ones start
+    /// if tasks wait, or items of a map. Any thread; does not block.
     ///
     /// # Panics
     ///

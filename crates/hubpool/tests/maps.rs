@@ -47,10 +47,10 @@ impl Tokens {
         Self,
         impl Fn(usize) -> usize + Clone + Send + Sync + 'static,
     ) {
-        let ((begin, begun), (give, wait), (end, ended)) = (channel(), channel(), channel());
+        let ((start, begun), (give, wait), (end, ended)) = (channel(), channel(), channel());
         let wait = Arc::new(Mutex::new(wait));
         let f = move |item| {
-            begin.send(item).unwrap();
+            start.send(item).unwrap();
             wait.lock().unwrap().recv().unwrap();
             end.send(()).unwrap();
             item
@@ -330,6 +330,40 @@ fn a_kill_ends_maps_at_work_after_the_items_that_have_begun() {
     assert!(stream.next().is_none());
     assert!(pool.join_timeout(Duration::MAX));
     assert!(tokens.begun.try_recv().is_err(), "an item has begun since");
+}
+
+#[test]
+fn threads_leave_a_map_when_there_may_be_fewer_and_join_it_when_there_may_be_more() {
+    for wholly in [true, false] {
+        let pool = ThreadPool::new(1);
+        let (tokens, f) = Tokens::new();
+        let whole = wholly.then(|| pool.map_async(f.clone(), 0..ITEMS));
+        let mut stream = (!wholly).then(|| pool.imap(f.clone(), 0..ITEMS).claim(1));
+        if let Some(stream) = &mut stream {
+            assert!(block_on(async { futures::poll!(stream.next()) }).is_pending());
+        }
+        tokens.begun.recv().unwrap();
+        assert_eq!(pool.size(), 1);
+        // The one that runs an item comes to no claim meanwhile.
+        pool.set_maxsize(4);
+        for _ in 1..4 {
+            tokens.begun.recv().unwrap();
+        }
+        assert_eq!(pool.size(), 4);
+        pool.set_maxsize(2);
+        let spent = tokens.spend_until(|| pool.size() == 2);
+        assert!(spent < ITEMS / 3, "{spent}");
+        tokens.give(ITEMS);
+        let results = match (whole, stream) {
+            (Some(whole), _) => whole.wait().unwrap(),
+            (_, stream) => {
+                let results = stream.into_iter().flat_map(hubpool::Imap::blocking);
+                results.map(Result::unwrap).collect()
+            }
+        };
+        assert!(results.into_iter().eq(0..ITEMS));
+        assert_eq!(pool.size(), 2);
+    }
 }
 
 #[test]

@@ -195,7 +195,6 @@ where
 {
     /// Uses one ticket: claims items until there is none, or until others shall go first.
     fn run(self: Arc<Self>, crew: &Arc<Crew>) {
-        let workers = crew.pool.maxsize();
         let (mut items, mut results) = (Vec::new(), Vec::new());
         let mut first = 0;
         loop {
@@ -210,6 +209,8 @@ where
             }
             let claim = (self.claim.load(Ordering::Relaxed), &mut items);
             let done = (first, &mut results);
+            // It may change at any time.
+            let workers = crew.pool.maxsize();
             let several = self
                 .batch
                 .complete_and_claim_several(done, claim, workers, |told| rings = told);
