@@ -1,5 +1,6 @@
 //! Maps as async programs and plain threads use them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -184,6 +185,67 @@ fn no_more_items_are_taken_from_the_source_than_the_reader_looks_ahead() {
         assert!(ahead <= 10, "{ahead}");
     }
     assert_eq!(taken.load(Ordering::SeqCst), 1_000);
+}
+
+#[test]
+fn a_reader_may_look_less_far_ahead_after_its_first_result() {
+    let pool = ThreadPool::new(2);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let source = {
+        let taken = Arc::clone(&taken);
+        (0..ITEMS).inspect(move |_| {
+            taken.fetch_add(1, Ordering::SeqCst);
+        })
+    };
+    let mut results = pool.imap(|n| n, source).look_ahead(100);
+    assert_eq!(block_on(results.next()).unwrap().unwrap(), 0);
+    let mut results = results.look_ahead(4).blocking();
+    for read in 1..ITEMS {
+        assert_eq!(results.next().unwrap().unwrap(), read);
+        let ahead = taken.load(Ordering::SeqCst) - read - 1;
+        assert!(ahead <= if read < 200 { 100 } else { 4 }, "{ahead}");
+    }
+    assert!(results.next().is_none());
+}
+
+#[test]
+fn a_source_that_panics_costs_no_result_and_may_go_on() {
+    let pool = ThreadPool::new(1);
+    for look_ahead in [1, 2, 3, 100] {
+        let source = (0..20).inspect(|n| assert!(n % 7 != 6, "no luck"));
+        let mut results = pool.imap(|n| n, source).look_ahead(look_ahead).blocking();
+        let (mut read, mut panics) = (Vec::new(), 0);
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| results.next())) {
+                Ok(Some(result)) => read.push(result.unwrap()),
+                Ok(None) => break,
+                Err(_) => panics += 1,
+            }
+        }
+        assert_eq!(panics, 2);
+        assert!(
+            read.iter().copied().eq((0..20).filter(|n| n % 7 != 6)),
+            "{read:?}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_map_panics_if_it_is_awaited_after_its_end() {
+    let pool = ThreadPool::builder()
+        .panic_policy(PanicPolicy::Resume)
+        .build();
+    for luck in [true, false] {
+        let mut map = pool.map_async(move |n| assert!(luck || n != 1, "no luck"), 0..3);
+        let first = catch_unwind(AssertUnwindSafe(|| block_on(&mut map).unwrap()));
+        assert_eq!(first.is_ok(), luck);
+        let again = catch_unwind(AssertUnwindSafe(|| block_on(&mut map)));
+        let again = again.unwrap_err();
+        let message = again.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| again.downcast_ref::<&str>().copied());
+        assert!(message.unwrap().contains("awaited again"), "{message:?}");
+        assert_eq!(map.cancel(), 0);
+    }
 }
 
 #[test]

@@ -16,11 +16,15 @@ use crate::thread_pool::ThreadPool;
 /// first error in that order.
 ///
 /// Dropping it does not stop the map. Made by [`ThreadPool::map_async`].
+///
+/// # Panics
+///
+/// Awaiting it a second time panics, as awaiting a [`Task`](crate::Task) does.
 #[must_use = "the map runs all the same, but nobody learns its results"]
 pub struct MapTask<R> {
     map: Arc<dyn Whole<R>>,
-    /// What has been read, if an item has failed.
-    results: Vec<R>,
+    /// What has been read, if an item has failed. `None` after the end.
+    results: Option<Vec<R>>,
 }
 
 /// What a [`MapTask`] sees of its map.
@@ -47,7 +51,7 @@ impl<R> MapTask<R> {
         map.tell(map.batch.exhaust());
         Self {
             map,
-            results: Vec::new(),
+            results: Some(Vec::new()),
         }
     }
 
@@ -144,7 +148,13 @@ impl<R> Future for MapTask<R> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        Arc::clone(&this.map).poll(context, &mut this.results)
+        let taken = this.results.take();
+        let mut results = taken.expect("a map was awaited again after its results had been taken");
+        let poll = Arc::clone(&this.map).poll(context, &mut results);
+        if poll.is_pending() {
+            this.results = Some(results);
+        }
+        poll
     }
 }
 
