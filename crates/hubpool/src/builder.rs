@@ -40,6 +40,7 @@ pub struct Builder {
 
 /// What becomes of a task's panic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PanicPolicy {
     /// The result is [`TaskError::Panicked`](crate::TaskError::Panicked), with what the task panicked with.
     #[default]
@@ -197,6 +198,12 @@ impl Builder {
 
     fn hooks(&mut self) -> &mut Hooks {
         self.hooks.get_or_insert_default()
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -153,7 +153,8 @@ impl ThreadPool {
         submit(crew, f)
     }
 
-    /// [Spawns](Self::spawn) a task from a plain thread, which it blocks until a slot is free.
+    /// [Spawns](Self::spawn) a task from a plain thread, which it blocks until a slot is free. In a
+    /// task of the same pool it may wait for itself.
     ///
     /// ```
     /// let pool = hubpool::ThreadPool::new(2);
@@ -168,6 +169,7 @@ impl ThreadPool {
     }
 
     /// [Applies](Self::apply) a function from a plain thread, which it blocks until the result is there.
+    /// In a task of the same pool it may wait for itself.
     ///
     /// # Errors
     ///

@@ -74,7 +74,8 @@ impl<R> MapTask<R> {
         self.map.cancel()
     }
 
-    /// Blocks the calling thread until the results are there, as [`Task::wait`](crate::Task::wait) does.
+    /// Blocks the calling thread until the results are there, as [`Task::wait`](crate::Task::wait) does:
+    /// in a task of the same pool it may wait for itself.
     ///
     /// # Errors
     ///
