@@ -40,6 +40,7 @@ pub struct Builder {
 
 /// What becomes of a task's panic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PanicPolicy {
     /// The result is [`TaskError::Panicked`](crate::TaskError::Panicked), with what the task panicked with.
     #[default]
@@ -93,7 +94,7 @@ impl Builder {
     /// [`spawn`](ThreadPool::spawn) waits; by default one more than there may be threads, so that
     /// a worker that finishes finds its next task. Where it is much more than that, those who wait
     /// are let in together when half of it is free, and not one by one, which costs a wake-up each;
-    /// their tasks begin no later for that.
+    /// their tasks begin no later for that. Maps do not count.
     pub fn backlog(mut self, backlog: usize) -> Self {
         self.backlog = Some(backlog);
         self
@@ -202,6 +203,12 @@ impl Builder {
 
     fn hooks(&mut self) -> &mut Hooks {
         self.hooks.get_or_insert_default()
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use crate::builder::{Builder, PanicPolicy};
@@ -14,14 +14,24 @@ use crate::pool::{Closed, Next, Pool};
 use crate::sleep::Worker;
 use crate::slots::Slots;
 use crate::stats::Recorder;
+use crate::sync::Mutex;
 
-/// What a worker runs. It holds a slot, and gives it back when it ends.
+/// What a worker runs. It holds a slot, or is a map's ticket, which it gives back when it ends.
 pub(crate) trait Job: Send + Sync {
     /// Runs it, on a worker's thread.
     fn run(self: Arc<Self>, crew: &Arc<Crew>);
 
-    /// Ends it in place of running it, on any thread.
-    fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal);
+    /// Ends it in place of running it, on any thread; `false` if it had been ended before.
+    fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal) -> bool;
+}
+
+/// A map that has begun and may have items left.
+pub(crate) trait AtWork: Send + Sync {
+    /// Withdraws what no thread has claimed; `false` if that is nothing, and nothing will follow.
+    fn kill(&self) -> bool;
+
+    /// Calls one more worker if there may be more now.
+    fn call_worker(self: Arc<Self>, crew: &Arc<Crew>);
 }
 
 /// Why jobs are not run.
@@ -45,6 +55,8 @@ pub(crate) struct Crew {
     pub(crate) slots: Slots,
     pub(crate) settings: Builder,
     pub(crate) recorder: Recorder,
+    /// Maps that have begun; some may have gone.
+    maps: Mutex<Vec<Weak<dyn AtWork>>>,
     /// How many threads have been started, for their names.
     started: AtomicUsize,
 }
@@ -56,20 +68,38 @@ impl Crew {
             slots: Slots::new(settings.backlog_for(maxsize), maxsize),
             recorder: Recorder::new(&settings),
             settings,
+            maps: Mutex::new(Vec::new()),
             started: AtomicUsize::new(0),
         })
     }
 
-    /// Hands a job that holds a slot to the workers, and starts one more if that helps. A job that
+    /// Hands a job that has been counted to the workers, and starts one more if that helps. A job that
     /// can not be run is refused.
     pub(crate) fn submit(self: &Arc<Self>, job: Arc<dyn Job>) {
-        match self.pool.submit_and_recruit(job, self.slots.taken()) {
+        match self.pool.submit_and_recruit(job, self.slots.outstanding()) {
             Ok(false) => {}
             Ok(true) => {
                 self.start();
             }
-            Err(Closed(job)) => job.refuse(self, &Refusal::Cancelled),
+            Err(Closed(job)) => {
+                job.refuse(self, &Refusal::Cancelled);
+            }
         }
+    }
+
+    /// Notes a map that begins.
+    pub(crate) fn note(&self, map: Weak<dyn AtWork>) {
+        let mut maps = self.maps.lock();
+        if maps.len() == maps.capacity() {
+            // Now and then, so that it costs little.
+            maps.retain(|map| map.strong_count() > 0);
+        }
+        maps.push(map);
+    }
+
+    /// Maps that have begun and are still there.
+    pub(crate) fn maps(&self) -> Vec<Arc<dyn AtWork>> {
+        self.maps.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Starts threads for the jobs that wait, as far as that is allowed.
@@ -79,7 +109,7 @@ impl Crew {
 
     /// Registers one more worker if jobs wait that it would help.
     pub(crate) fn recruits(&self) -> bool {
-        self.pool.queued() > 0 && self.pool.recruit_for(self.slots.taken())
+        self.pool.queued() > 0 && self.pool.recruit_for(self.slots.outstanding())
     }
 
     /// Starts the thread of a worker that has been registered; `false` if none can be had now.
@@ -109,13 +139,12 @@ impl Crew {
         false
     }
 
-    /// Refuses all that no worker has taken up. Returns how many jobs that were.
+    /// Refuses all that no worker has taken up. Returns how many tasks and maps that has ended.
     pub(crate) fn refuse_queue(self: &Arc<Self>, why: &Refusal) -> usize {
-        let jobs = self.pool.take_queue();
-        let count = jobs.len();
-        for job in jobs {
+        let mut count = 0;
+        for job in self.pool.take_queue() {
             // What one of them drops is not the business of the others.
-            shielded(|| job.refuse(self, why));
+            shielded(|| count += usize::from(job.refuse(self, why)));
         }
         count
     }

@@ -34,7 +34,8 @@
 //! ```
 //!
 //! 1. *A slot.* At most [`backlog`](Builder::backlog) tasks are outstanding before `spawn` waits, first come,
-//!    first served. Whoever gives up waiting leaves its place to the next. `apply_async` goes beyond.
+//!    first served. Whoever gives up waiting leaves its place to the next. `apply_async` goes beyond; maps
+//!    take none.
 //! 2. *The queue.* The function and the place for its result are one allocation, of 48 bytes for a small
 //!    function and result. A thread is started if there are fewer than tasks, and than
 //!    [`maxsize`](ThreadPool::maxsize); else a sleeping one is woken, unless one is looking out for tasks
@@ -48,7 +49,9 @@
 //!
 //! - A function is called once, or never if its task was withdrawn or no thread could be had; its
 //!   [`Task`] says which.
-//! - Whoever sees a result sees its slot free. Whoever has joined finds all results.
+//! - Whoever sees a task's result sees its slot free. Whoever has joined finds all results. A map takes no
+//!   slots, and a thread may still be on its way to it when its last result is there: [`join`](ThreadPool::join)
+//!   waits for that, too.
 //! - Nobody's code runs under a lock of the pool: no function, hook, waker, iterator or destructor.
 //! - A panic of a task, a hook or a result's destructor ends no thread, and is nobody else's.
 //! - Dropping a [`Task`] or a future of it never blocks, and stops nothing that runs.
@@ -61,6 +64,17 @@
 //! What it does not do: a running function can not be stopped, and tasks can not borrow from their
 //! submitter: a scope over threads that outlive it is not to be had without `unsafe`.
 //!
+//! # What must not wait for what
+//!
+//! A thread that waits is a thread less, so some programs wait for ever:
+//!
+//! - a task that waits for another task or map of its own pool, by a `blocking_` function, [`Task::wait`],
+//!   [`MapTask::wait`] or [`Blocking`]'s `next`, once all threads do; with [`join_timeout`](ThreadPool::join_timeout) it
+//!   also waits for itself;
+//! - a task that waits for one of another pool, if [`set_thread_limit`] leaves that no thread; so with a limit of 1;
+//! - items of one map that wait for each other: a thread may take several short ones
+//!   [together](ThreadPool::map), and [`maxsize`](ThreadPool::maxsize) threads run no more than so many.
+//!
 //! # Beside others
 //!
 //! | | hubpool | [tokio] `spawn_blocking` | [blocking] | [rayon] | [threadpool] | [affinitypool] |
@@ -69,7 +83,7 @@
 //! | pools | many | one a runtime | one a process | many | many | many |
 //! | threads | on demand, up to `maxsize`, end when idle | on demand, up to 512, end when idle | on demand, up to 500 | fixed | fixed number, can be set | fixed number |
 //! | waits for a slot | yes, in order | no | no | no | no | no |
-//! | ordered and unordered maps as streams | yes, bounded | no | no | over slices and ranges, not async | no | no |
+//! | ordered and unordered maps as streams | yes, bounded | no | no | parallel iterators over collections, ranges and, by `par_bridge`, any iterator; not async | no | no |
 //! | withdraws a queued task | if asked | if asked | when dropped | no | no | when dropped |
 //! | a panic | the result, or resumed | the result | resumed in who awaits | resumed in who waits | ends the thread, another starts | resumed in who awaits |
 //! | tasks that borrow | no | no | no | yes | no | yes, by an `unsafe` function |

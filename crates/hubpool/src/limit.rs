@@ -17,6 +17,9 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 /// its task; so each pool comes to its turn. If there are more threads already, they end as they
 /// finish. Any thread may call it; it does not wait.
 ///
+/// A task that waits for a task of another pool keeps its thread meanwhile: if all that the limit
+/// allows do so, they wait for ever, with a limit of 1 the first of them.
+///
 /// ```
 /// use std::num::NonZeroUsize;
 ///

@@ -41,14 +41,14 @@ fn slots_are_passed_on() {
             let slots = Arc::clone(&slots);
             move || {
                 block_on(slots.take());
-                assert_eq!(slots.taken(), 1);
+                assert_eq!(slots.outstanding(), 1);
                 slots.give_back().wake();
             }
         };
         let other = thread::spawn(user.clone());
         user();
         other.join().unwrap();
-        assert_eq!(slots.taken(), 0);
+        assert_eq!(slots.outstanding(), 0);
     });
 }
 
@@ -66,7 +66,7 @@ fn who_stops_waiting_loses_no_slot() {
             slots.give_back().wake();
         }
         other.join().unwrap();
-        assert_eq!(slots.taken(), 0);
+        assert_eq!(slots.outstanding(), 0);
         assert!(poll_once(slots.take()), "the line is not empty");
     });
 }
@@ -98,7 +98,7 @@ fn who_awaits_a_task_is_woken() {
             move || job.run(&crew)
         });
         assert_eq!(block_on(task).unwrap(), 42);
-        assert_eq!(crew.slots.taken(), 0);
+        assert_eq!(crew.slots.outstanding(), 0);
         worker.join().unwrap();
     });
 }
@@ -120,7 +120,7 @@ fn a_task_is_run_or_withdrawn() {
             Err(error) => assert!(matches!(error, TaskError::Cancelled) && withdrawn),
         }
         worker.join().unwrap();
-        assert_eq!(crew.slots.taken(), 0);
+        assert_eq!(crew.slots.outstanding(), 0);
     });
 }
 
@@ -133,7 +133,7 @@ fn after_the_end_all_results_are_there() {
         let (job, mut task) = task::new(|| 42);
         let worker = thread::spawn({
             let crew = Arc::clone(&crew);
-            move || job.refuse(&crew, &Refusal::Cancelled)
+            move || assert!(job.refuse(&crew, &Refusal::Cancelled))
         });
         block_on(crew.slots.end());
         let mut context = Context::from_waker(Waker::noop());

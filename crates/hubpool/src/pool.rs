@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::sleep::{Search, Worker};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Where a searching worker finds so many jobs, it was their submitter who had the core meanwhile.
 const BURST: usize = 32;
@@ -29,6 +29,8 @@ pub struct Pool<J> {
     /// How many workers may stay of those that shall
     /// [retire](Pool::retire_to). Written under the lock.
     retire_to: AtomicUsize,
+    /// Whether there are more workers than may stay. Written under the lock.
+    crowded: AtomicBool,
     search: Search,
 }
 
@@ -84,6 +86,7 @@ impl<J> Pool<J> {
             unfinished: AtomicUsize::new(0),
             maxsize: AtomicUsize::new(maxsize),
             retire_to: AtomicUsize::new(usize::MAX),
+            crowded: AtomicBool::new(false),
             search: Search::new(),
         }
     }
@@ -210,15 +213,15 @@ impl<J> Pool<J> {
 
     /// Counts one more worker. Call it before its thread is started.
     pub fn register(&self) {
-        self.state.lock().workers += 1;
+        let mut state = self.state.lock();
+        state.workers += 1;
+        self.note_crowd(&state);
     }
 
     /// Takes back a [`register`](Self::register): the thread could not be
     /// started, or the worker ends for a reason of its own.
     pub fn unregister(&self) {
-        let mut state = self.state.lock();
-        state.workers -= 1;
-        state.settle_shrink();
+        self.lose_worker(&mut self.state.lock());
     }
 
     /// The most workers that may stay registered.
@@ -232,6 +235,7 @@ impl<J> Pool<J> {
         let sleepers = {
             let mut state = self.state.lock();
             self.maxsize.store(maxsize, Ordering::Release);
+            self.note_crowd(&state);
             state.sleepers_beyond(maxsize)
         };
         sleepers.iter().for_each(Worker::wake);
@@ -278,9 +282,12 @@ impl<J> Pool<J> {
     }
 
     /// Whether a worker that is about a long job does well to come back soon: more
-    /// jobs wait than `own`, which belong to the long one, or a worker shall retire.
+    /// jobs wait than `own`, which belong to the long one, or a worker shall retire, or
+    /// there are more workers than may stay.
     pub fn pressed(&self, own: usize) -> bool {
-        self.queued() > own || self.retire_to.load(Ordering::Acquire) < usize::MAX
+        self.queued() > own
+            || self.retire_to.load(Ordering::Acquire) < usize::MAX
+            || self.crowded.load(Ordering::Relaxed)
     }
 
     /// Blocks the calling worker until there is something to do for it.
@@ -312,8 +319,7 @@ impl<J> Pool<J> {
         let mut state = self.state.lock();
         loop {
             if self.must_exit(&state, worker) {
-                state.workers -= 1;
-                state.settle_shrink();
+                self.lose_worker(&mut state);
                 drop(state);
                 self.call_next(worker);
                 return Next::Exit;
@@ -350,8 +356,7 @@ impl<J> Pool<J> {
             if let Some(place) = state.parked.iter().position(|other| other.is(worker)) {
                 state.parked.remove(place);
                 if state.queue.is_empty() && !self.must_exit(&state, worker) {
-                    state.workers -= 1;
-                    state.settle_shrink();
+                    self.lose_worker(&mut state);
                     return Next::Expired;
                 }
             }
@@ -423,6 +428,18 @@ impl<J> Pool<J> {
         let retiring = state.workers > self.retire_to.load(Ordering::Acquire)
             && (worker.has_served() || state.queue.is_empty());
         state.must_exit(self.maxsize(), retiring)
+    }
+
+    fn lose_worker(&self, state: &mut State<J>) {
+        state.workers -= 1;
+        state.settle_shrink();
+        self.note_crowd(state);
+    }
+
+    /// Notes whether workers must leave though jobs wait. Who recruits makes no crowd.
+    fn note_crowd(&self, state: &State<J>) {
+        let crowded = state.workers > self.maxsize().max(1);
+        self.crowded.store(crowded, Ordering::Relaxed);
     }
 
     fn publish(&self, state: &State<J>) {

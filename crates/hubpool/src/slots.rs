@@ -2,6 +2,9 @@
 //!
 //! A slot is the right to be outstanding. It is taken before a task is submitted and given back
 //! before the task's result can be seen. Who submits without waiting takes one beyond the limit.
+//!
+//! A map's ticket takes no slot, or two maps would keep all others out until one of them ends. It is
+//! counted beside the slots, for those who wait for the end.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -10,20 +13,23 @@ use std::task::{Context, Poll, Waker};
 
 use crate::crew::shielded;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Set in the word while somebody waits.
-const AWAITED: usize = 1;
+const AWAITED: u64 = 1;
 /// One slot in the word.
-const SLOT: usize = 2;
+const SLOT: u64 = 1 << 1;
+/// One ticket in the word, above all slots that memory has room for.
+const TICKET: u64 = 1 << 37;
 
 /// The slots of one pool.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    /// Slots taken, times [`SLOT`], and [`AWAITED`]. In one word, so that who gives a slot back
-    /// learns in the same step whether anybody waits: no order of memory is left to argue about.
-    /// The mark is changed under the lock of `line` alone.
-    word: AtomicUsize,
+    /// Tickets, times [`TICKET`], slots taken, times [`SLOT`], and [`AWAITED`]. In one word, so that
+    /// who gives a slot back learns in the same step whether anybody waits, and who waits for the end
+    /// sees one moment: no order of memory is left to argue about. The mark is changed under the lock
+    /// of `line` alone.
+    word: AtomicU64,
     /// The most that are taken but by [`force`](Self::force).
     limit: AtomicUsize,
     /// Who waits gets a slot once no more than this many are taken, and so do all others up to the
@@ -38,7 +44,7 @@ struct Line {
     last: u64,
     /// Who waits for a slot, first come, first served. Whoever is no longer here has been given one.
     slots: VecDeque<(u64, Option<Waker>)>,
-    /// Who waits until no slot is taken.
+    /// Who waits until no slot is taken, and no ticket is out.
     ends: VecDeque<(u64, Option<Waker>)>,
 }
 
@@ -46,16 +52,17 @@ impl Slots {
     /// Makes so many, of which `workers` make use at a time.
     pub(crate) fn new(limit: usize, workers: usize) -> Self {
         Self {
-            word: AtomicUsize::new(0),
+            word: AtomicU64::new(0),
             limit: AtomicUsize::new(limit),
             low: AtomicUsize::new(low(limit, workers)),
             line: Mutex::new(Line::default()),
         }
     }
 
-    /// How many are taken.
-    pub(crate) fn taken(&self) -> usize {
-        self.word.load(Ordering::Acquire) / SLOT
+    /// How many slots are taken, and tickets are out.
+    pub(crate) fn outstanding(&self) -> usize {
+        let word = self.word.load(Ordering::Acquire);
+        slots(word) + tickets(word)
     }
 
     pub(crate) fn set_limit(&self, limit: usize, workers: usize) {
@@ -73,8 +80,7 @@ impl Slots {
     /// Takes one if there is one and nobody waits.
     fn try_take(&self) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
-        let free =
-            |word: usize| (word & AWAITED == 0 && word / SLOT < limit).then_some(word + SLOT);
+        let free = |word: u64| (word & AWAITED == 0 && slots(word) < limit).then_some(word + SLOT);
         self.word
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, free)
             .is_ok()
@@ -82,10 +88,24 @@ impl Slots {
 
     /// Gives one back. What the caller has written before, who sees the end of all sees too.
     pub(crate) fn give_back(&self) -> Wakers {
-        let before = self.word.fetch_sub(SLOT, Ordering::AcqRel);
-        let taken = before / SLOT - 1;
+        let word = self.word.fetch_sub(SLOT, Ordering::AcqRel) - SLOT;
         // Who gives back the last of them finds any limit kept.
-        if before & AWAITED == 0 || taken > self.low.load(Ordering::Relaxed) {
+        if word & AWAITED == 0 || slots(word) > self.low.load(Ordering::Relaxed) {
+            return Wakers(Vec::new());
+        }
+        self.settle(&mut self.line.lock())
+    }
+
+    /// Counts a ticket, which takes no slot.
+    pub(crate) fn issue(&self) {
+        self.word.fetch_add(TICKET, Ordering::Relaxed);
+    }
+
+    /// Counts a ticket as come back, as [`give_back`](Self::give_back) does a slot.
+    pub(crate) fn take_back(&self) -> Wakers {
+        let word = self.word.fetch_sub(TICKET, Ordering::AcqRel) - TICKET;
+        // Nobody but who waits for the end waits for a ticket.
+        if word != AWAITED {
             return Wakers(Vec::new());
         }
         self.settle(&mut self.line.lock())
@@ -96,7 +116,7 @@ impl Slots {
         Wait::new(self, For::Slot)
     }
 
-    /// Waits until none is taken.
+    /// Waits until none is taken, and no ticket is out.
     pub(crate) fn end(&self) -> Wait<'_> {
         Wait::new(self, For::End)
     }
@@ -105,9 +125,10 @@ impl Slots {
     fn settle(&self, line: &mut Line) -> Wakers {
         let mut wakers = Wakers(Vec::new());
         let limit = self.limit.load(Ordering::Relaxed);
-        let is_time = self.taken() <= self.low.load(Ordering::Relaxed);
+        let taken = slots(self.word.load(Ordering::Acquire));
+        let is_time = taken <= self.low.load(Ordering::Relaxed);
         while is_time && !line.slots.is_empty() {
-            let free = |word: usize| (word / SLOT < limit).then_some(word + SLOT);
+            let free = |word: u64| (slots(word) < limit).then_some(word + SLOT);
             if self
                 .word
                 .fetch_update(Ordering::AcqRel, Ordering::Acquire, free)
@@ -119,7 +140,7 @@ impl Slots {
                 .0
                 .extend(line.slots.pop_front().and_then(|(_, waker)| waker));
         }
-        if self.taken() == 0 {
+        if self.outstanding() == 0 {
             wakers
                 .0
                 .extend(line.ends.drain(..).filter_map(|(_, waker)| waker));
@@ -129,6 +150,14 @@ impl Slots {
         }
         wakers
     }
+}
+
+fn slots(word: u64) -> usize {
+    (word % TICKET / SLOT) as usize
+}
+
+fn tickets(word: u64) -> usize {
+    (word / TICKET) as usize
 }
 
 /// When those who wait get slots: when half of them are free, but before a worker lacks a task.
@@ -177,7 +206,7 @@ impl<'a> Wait<'a> {
     fn at_once(&self) -> bool {
         match self.what {
             For::Slot => self.slots.try_take(),
-            For::End => self.slots.taken() == 0,
+            For::End => self.slots.outstanding() == 0,
         }
     }
 }

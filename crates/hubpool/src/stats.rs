@@ -38,7 +38,7 @@ impl Stats {
             threads: crew.pool.workers(),
             idle: crew.pool.idle(),
             queued: crew.pool.queued(),
-            outstanding: crew.slots.taken(),
+            outstanding: crew.slots.outstanding(),
             #[cfg(feature = "stats")]
             times: crew.recorder.times(),
         }

@@ -224,10 +224,10 @@ where
         self.end(crew, outcome);
     }
 
-    fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal) {
+    fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal) -> bool {
         let Some(f) = self.begin() else {
             crew.slots.give_back().wake();
-            return;
+            return false;
         };
         shielded(|| drop(f));
         let failure = Failure {
@@ -235,6 +235,7 @@ where
             resume: false,
         };
         self.end(crew, Stage::Failed(Box::new(failure)));
+        true
     }
 }
 

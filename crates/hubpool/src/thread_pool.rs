@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::builder::Builder;
-use crate::crew::{Crew, Refusal};
+use crate::crew::{Crew, Refusal, shielded};
 use crate::error::TaskError;
 use crate::fork::PerProcess;
 use crate::park;
@@ -153,7 +153,8 @@ impl ThreadPool {
         submit(crew, f)
     }
 
-    /// [Spawns](Self::spawn) a task from a plain thread, which it blocks until a slot is free.
+    /// [Spawns](Self::spawn) a task from a plain thread, which it blocks until a slot is free. In a
+    /// task of the same pool it may wait for itself.
     ///
     /// ```
     /// let pool = hubpool::ThreadPool::new(2);
@@ -168,6 +169,7 @@ impl ThreadPool {
     }
 
     /// [Applies](Self::apply) a function from a plain thread, which it blocks until the result is there.
+    /// In a task of the same pool it may wait for itself.
     ///
     /// # Errors
     ///
@@ -220,9 +222,14 @@ impl ThreadPool {
         park::block_until(joined, Instant::now().checked_add(timeout)).is_some()
     }
 
-    /// Withdraws all tasks that no thread has taken up, and lets each thread end as it finishes.
-    /// Returns how many were withdrawn; their results are [`TaskError::Cancelled`]. What runs is
-    /// not stopped. The pool can be used again at once. Any thread; does not block.
+    /// Withdraws all tasks that no thread has taken up, and of each map what no thread has taken up,
+    /// and lets each thread end as it finishes. The result of such a task is
+    /// [`TaskError::Cancelled`]; a map has that error after the results of the items that were taken
+    /// up. What runs is not stopped. The pool can be used again at once. Any thread; does not block.
+    ///
+    /// Returns how many tasks and maps it has ended so: each map counts as one, also if its source
+    /// only might have had more items, and what was cancelled before does not count. A map that
+    /// nobody has begun to read goes on when it is read.
     ///
     /// ```
     /// use hubpool::{TaskError, ThreadPool};
@@ -243,7 +250,12 @@ impl ThreadPool {
     #[expect(clippy::must_use_candidate, reason = "who kills may not care")]
     pub fn kill(&self) -> usize {
         let crew = self.crew();
-        let count = crew.refuse_queue(&Refusal::Cancelled);
+        let mut count = 0;
+        for map in crew.maps() {
+            // A waker's panic, or an item's destructor's, keeps no other from its end.
+            shielded(|| count += usize::from(map.kill()));
+        }
+        count += crew.refuse_queue(&Refusal::Cancelled);
         crew.pool.shrink_to(0);
         count
     }
@@ -261,8 +273,8 @@ impl ThreadPool {
     }
 
     /// Sets how many threads there are now: starts some, up to [`maxsize`](Self::maxsize), or lets
-    /// some end once nothing is queued. The pool goes on to start and end threads as tasks come and
-    /// go. Any thread; does not block.
+    /// some end once nothing is queued and no map has items left for them. The pool goes on to start
+    /// and end threads as tasks come and go. Any thread; does not block.
     ///
     /// ```
     /// let pool = hubpool::ThreadPool::new(4);
@@ -291,7 +303,8 @@ impl ThreadPool {
     }
 
     /// Sets the most threads, and with it the [`backlog`](Builder::backlog) unless that was given.
-    /// Threads beyond it end as they finish; new ones start if tasks wait. Any thread; does not block.
+    /// Threads beyond it end as they finish a task, or what they have taken of a map; new ones start
+    /// if tasks wait, or items of a map. Any thread; does not block.
     ///
     /// # Panics
     ///
@@ -309,6 +322,9 @@ impl ThreadPool {
         crew.slots
             .set_limit(crew.settings.backlog_for(maxsize), maxsize);
         crew.man();
+        for map in crew.maps() {
+            map.call_worker(crew);
+        }
     }
 
     /// Tasks that were submitted and have not ended, running ones among them. A map counts as one
@@ -326,7 +342,7 @@ impl ThreadPool {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.crew().slots.taken()
+        self.crew().slots.outstanding()
     }
 
     /// Whether no task is outstanding. Any thread; does not block.

@@ -1,10 +1,12 @@
 //! Maps as async programs and plain threads use them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::{StreamExt, stream};
@@ -30,6 +32,51 @@ impl Gate {
     fn open(&self, items: impl IntoIterator<Item = usize>) {
         self.open.lock().unwrap().extend(items);
         self.told.notify_all();
+    }
+}
+
+/// Items that each wait for a token before they end.
+struct Tokens {
+    begun: Receiver<usize>,
+    give: Sender<()>,
+    ended: Receiver<()>,
+}
+
+impl Tokens {
+    /// A function for items, and the tokens for them.
+    fn new() -> (
+        Self,
+        impl Fn(usize) -> usize + Clone + Send + Sync + 'static,
+    ) {
+        let ((start, begun), (give, wait), (end, ended)) = (channel(), channel(), channel());
+        let wait = Arc::new(Mutex::new(wait));
+        let f = move |item| {
+            start.send(item).unwrap();
+            wait.lock().unwrap().recv().unwrap();
+            end.send(()).unwrap();
+            item
+        };
+        (Self { begun, give, ended }, f)
+    }
+
+    /// Lets one item end after another until `done` says so; returns how many have ended.
+    fn spend_until(&self, mut done: impl FnMut() -> bool) -> usize {
+        for spent in 0..ITEMS {
+            if done() {
+                return spent;
+            }
+            self.give.send(()).unwrap();
+            self.ended.recv().unwrap();
+            thread::yield_now();
+        }
+        ITEMS
+    }
+
+    /// Lets so many items end, some time.
+    fn give(&self, count: usize) {
+        for _ in 0..count {
+            self.give.send(()).unwrap();
+        }
     }
 }
 
@@ -141,6 +188,67 @@ fn no_more_items_are_taken_from_the_source_than_the_reader_looks_ahead() {
 }
 
 #[test]
+fn a_reader_may_look_less_far_ahead_after_its_first_result() {
+    let pool = ThreadPool::new(2);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let source = {
+        let taken = Arc::clone(&taken);
+        (0..ITEMS).inspect(move |_| {
+            taken.fetch_add(1, Ordering::SeqCst);
+        })
+    };
+    let mut results = pool.imap(|n| n, source).look_ahead(100);
+    assert_eq!(block_on(results.next()).unwrap().unwrap(), 0);
+    let mut results = results.look_ahead(4).blocking();
+    for read in 1..ITEMS {
+        assert_eq!(results.next().unwrap().unwrap(), read);
+        let ahead = taken.load(Ordering::SeqCst) - read - 1;
+        assert!(ahead <= if read < 200 { 100 } else { 4 }, "{ahead}");
+    }
+    assert!(results.next().is_none());
+}
+
+#[test]
+fn a_source_that_panics_costs_no_result_and_may_go_on() {
+    let pool = ThreadPool::new(1);
+    for look_ahead in [1, 2, 3, 100] {
+        let source = (0..20).inspect(|n| assert!(n % 7 != 6, "no luck"));
+        let mut results = pool.imap(|n| n, source).look_ahead(look_ahead).blocking();
+        let (mut read, mut panics) = (Vec::new(), 0);
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| results.next())) {
+                Ok(Some(result)) => read.push(result.unwrap()),
+                Ok(None) => break,
+                Err(_) => panics += 1,
+            }
+        }
+        assert_eq!(panics, 2);
+        assert!(
+            read.iter().copied().eq((0..20).filter(|n| n % 7 != 6)),
+            "{read:?}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_map_panics_if_it_is_awaited_after_its_end() {
+    let pool = ThreadPool::builder()
+        .panic_policy(PanicPolicy::Resume)
+        .build();
+    for luck in [true, false] {
+        let mut map = pool.map_async(move |n| assert!(luck || n != 1, "no luck"), 0..3);
+        let first = catch_unwind(AssertUnwindSafe(|| block_on(&mut map).unwrap()));
+        assert_eq!(first.is_ok(), luck);
+        let again = catch_unwind(AssertUnwindSafe(|| block_on(&mut map)));
+        let again = again.unwrap_err();
+        let message = again.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| again.downcast_ref::<&str>().copied());
+        assert!(message.unwrap().contains("awaited again"), "{message:?}");
+        assert_eq!(map.cancel(), 0);
+    }
+}
+
+#[test]
 fn a_map_over_a_stream_gives_results_while_the_stream_waits() {
     let pool = ThreadPool::new(2);
     let (feed, items) = futures::channel::mpsc::unbounded();
@@ -220,7 +328,7 @@ fn a_stream_that_is_dropped_withdraws_its_items_and_leaves_the_pool_free() {
     }
     drop(results);
     go.send(()).unwrap();
-    assert!(pool.join_timeout(std::time::Duration::MAX));
+    assert!(pool.join_timeout(Duration::MAX));
     assert_eq!(ran.load(Ordering::SeqCst), 2);
     // The thread drops the map's function as it goes on to its next job.
     while Arc::strong_count(&ran) > 1 {
@@ -249,6 +357,78 @@ fn a_kill_ends_maps_that_wait_for_a_thread() {
 }
 
 #[test]
+fn a_kill_ends_maps_at_work_after_the_items_that_have_begun() {
+    let pool = ThreadPool::new(1);
+    let (tokens, f) = Tokens::new();
+    let whole = pool.map_async(f.clone(), 0..ITEMS);
+    tokens.begun.recv().unwrap();
+    assert_eq!(pool.stats().queued, 0, "a ticket waits for a kill");
+    // Its source has nothing to give, so that no thread is at it.
+    let (_feed, source) = futures::channel::mpsc::unbounded();
+    let mut idle = pool.imap_stream(f.clone(), source);
+    assert!(block_on(async { futures::poll!(idle.next()) }).is_pending());
+    let task = pool.apply_async(|| ());
+    let cancelled = (pool.apply_async(|| ()), pool.map_async(f.clone(), 0..3));
+    assert!(cancelled.0.cancel());
+    assert_eq!(cancelled.1.cancel(), 3);
+    assert_eq!(pool.kill(), 3, "two maps and a task");
+    assert_eq!(pool.kill(), 0);
+    let error = block_on(idle.next()).unwrap().unwrap_err();
+    assert!(matches!(error, TaskError::Cancelled));
+    assert!(block_on(idle.next()).is_none());
+    assert!(matches!(task.wait(), Err(TaskError::Cancelled)));
+    tokens.give(1);
+    assert!(matches!(whole.wait(), Err(TaskError::Cancelled)));
+
+    let mut stream = pool.imap(f.clone(), 0..).claim(1).blocking();
+    tokens.give(1);
+    assert_eq!(stream.next().unwrap().unwrap(), 0);
+    assert_eq!([(); 2].map(|()| tokens.begun.recv().unwrap()), [0, 1]);
+    assert_eq!(pool.kill(), 1);
+    tokens.give(1);
+    assert_eq!(stream.next().unwrap().unwrap(), 1);
+    let error = stream.next().unwrap().unwrap_err();
+    assert!(matches!(error, TaskError::Cancelled));
+    assert!(stream.next().is_none());
+    assert!(pool.join_timeout(Duration::MAX));
+    assert!(tokens.begun.try_recv().is_err(), "an item has begun since");
+}
+
+#[test]
+fn threads_leave_a_map_when_there_may_be_fewer_and_join_it_when_there_may_be_more() {
+    for wholly in [true, false] {
+        let pool = ThreadPool::new(1);
+        let (tokens, f) = Tokens::new();
+        let whole = wholly.then(|| pool.map_async(f.clone(), 0..ITEMS));
+        let mut stream = (!wholly).then(|| pool.imap(f.clone(), 0..ITEMS).claim(1));
+        if let Some(stream) = &mut stream {
+            assert!(block_on(async { futures::poll!(stream.next()) }).is_pending());
+        }
+        tokens.begun.recv().unwrap();
+        assert_eq!(pool.size(), 1);
+        // The one that runs an item comes to no claim meanwhile.
+        pool.set_maxsize(4);
+        for _ in 1..4 {
+            tokens.begun.recv().unwrap();
+        }
+        assert_eq!(pool.size(), 4);
+        pool.set_maxsize(2);
+        let spent = tokens.spend_until(|| pool.size() == 2);
+        assert!(spent < ITEMS / 3, "{spent}");
+        tokens.give(ITEMS);
+        let results = match (whole, stream) {
+            (Some(whole), _) => whole.wait().unwrap(),
+            (_, stream) => {
+                let results = stream.into_iter().flat_map(hubpool::Imap::blocking);
+                results.map(Result::unwrap).collect()
+            }
+        };
+        assert!(results.into_iter().eq(0..ITEMS));
+        assert_eq!(pool.size(), 2);
+    }
+}
+
+#[test]
 fn tasks_get_their_turn_beside_a_map() {
     let pool = ThreadPool::new(1);
     let done = Arc::new(AtomicUsize::new(0));
@@ -274,6 +454,28 @@ fn tasks_get_their_turn_beside_a_map() {
     }
     assert!(task.wait().unwrap() < 100);
     assert!(map.wait().unwrap().into_iter().eq(0..100));
+}
+
+#[test]
+fn a_task_that_waits_for_a_slot_is_not_kept_out_by_two_maps() {
+    let pool = ThreadPool::new(2);
+    let (tokens, f) = Tokens::new();
+    let maps = [(); 2].map(|()| pool.map_async(f.clone(), 0..ITEMS));
+    tokens.spend_until(|| pool.size() == 2);
+    let (apply, applied) = channel();
+    let waiter = thread::spawn({
+        let pool = pool.clone();
+        move || apply.send(pool.blocking_apply(|| 42).unwrap()).unwrap()
+    });
+    let spent = tokens.spend_until(|| applied.try_recv() == Ok(42));
+    assert!(spent < ITEMS, "it waited until the first map had ended");
+    assert!(!pool.join_timeout(Duration::ZERO), "maps are waited for");
+    waiter.join().unwrap();
+    tokens.give(2 * ITEMS);
+    for map in maps {
+        assert!(map.wait().unwrap().into_iter().eq(0..ITEMS));
+    }
+    assert!(pool.join_timeout(Duration::MAX));
 }
 
 #[test]

@@ -10,7 +10,8 @@ use crate::thread_pool::ThreadPool;
 
 impl ThreadPool {
     /// Calls `f` for each item, at most [`maxsize`](Self::maxsize) at a time, and awaits all
-    /// results, in the order of the items.
+    /// results, in the order of the items. The iterator is taken to its end at once. Dropping the
+    /// future, once it has been polled, does not stop the map: its items run all the same.
     ///
     /// # Errors
     ///
@@ -49,7 +50,8 @@ impl ThreadPool {
         MapTask::new(self, f, items)
     }
 
-    /// [Maps](Self::map) from a plain thread, which it blocks until all results are there.
+    /// [Maps](Self::map) from a plain thread, which it blocks until all results are there. In a task of
+    /// the same pool it may wait for itself.
     ///
     /// # Errors
     ///

@@ -8,8 +8,8 @@ mod methods;
 mod stream;
 mod whole;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ pub use stream::{Blocking, Imap, Iter};
 pub use whole::MapTask;
 
 use crate::batch::{Batch, Order, Rings};
-use crate::crew::{Crew, Job, Refusal};
+use crate::crew::{AtWork, Crew, Job, Refusal};
 use crate::error::TaskError;
 use crate::sync::Mutex;
 use crate::thread_pool::ThreadPool;
@@ -40,6 +40,8 @@ struct Map<F, T, R> {
     claim: AtomicUsize,
     /// At most so many are claimed together.
     most_claimed: usize,
+    /// Whether the crew knows it.
+    noted: AtomicBool,
     trace: Trace,
     /// It keeps the pool open: workers go on to issue tickets.
     pool: ThreadPool,
@@ -67,9 +69,19 @@ where
             seat: Mutex::new(Seat::default()),
             claim: AtomicUsize::new(1),
             most_claimed,
+            noted: AtomicBool::new(false),
             trace: Trace::here(),
             pool: pool.clone(),
         })
+    }
+
+    /// Lets the crew know it, from the reader's thread, before the first item comes.
+    fn begin(self: &Arc<Self>) {
+        if !self.noted.load(Ordering::Relaxed) {
+            self.noted.store(true, Ordering::Relaxed);
+            let map: Weak<Self> = Arc::downgrade(self);
+            self.pool.crew().note(map);
+        }
     }
 
     /// Adds items, and calls a worker. `false`: the map has been ended, and takes none.
@@ -87,7 +99,7 @@ where
 
     fn issue(self: &Arc<Self>, crew: &Arc<Crew>, tickets: usize) {
         for _ in 0..tickets {
-            crew.slots.force();
+            crew.slots.issue();
             crew.submit(Arc::clone(self) as Arc<dyn Job>);
         }
     }
@@ -126,23 +138,24 @@ impl<F, T, R> Map<F, T, R> {
         if rings.reader {
             let waker = self.seat.lock().waker.take();
             if let Some(waker) = waker {
-                waker.wake();
+                shielded(|| waker.wake());
             }
         }
     }
 
-    /// Withdraws what no worker has claimed. The map ends with that error, if that is anything.
-    fn withdraw(&self, why: TaskError) -> usize {
+    /// Withdraws what no worker has claimed, and returns how many items that were. The map ends with
+    /// that error; `None`: it ends by itself.
+    fn withdraw(&self, why: TaskError) -> Option<usize> {
         let mut seat = self.seat.lock();
         if self.batch.is_drained() {
-            return 0; // It ends by itself.
+            return None;
         }
         let (items, rings) = self.batch.cancel();
         // Whatever is fed after what has been withdrawn would take its place.
         seat.refused = Some(why);
         drop(seat);
         self.tell(rings);
-        items.len()
+        Some(items.len())
     }
 
     /// Why the map has ended before its end, if it has.
@@ -159,6 +172,21 @@ impl<F, T, R> Map<F, T, R> {
     }
 }
 
+impl<F, T, R> AtWork for Map<F, T, R>
+where
+    F: Fn(T) -> R + Send + Sync + 'static,
+    T: Send + 'static,
+    R: Send + 'static,
+{
+    fn kill(&self) -> bool {
+        self.withdraw(TaskError::Cancelled).is_some()
+    }
+
+    fn call_worker(self: Arc<Self>, crew: &Arc<Crew>) {
+        self.issue(crew, self.batch.feed([], crew.pool.maxsize()));
+    }
+}
+
 impl<F, T, R> Job for Map<F, T, R>
 where
     F: Fn(T) -> R + Send + Sync + 'static,
@@ -167,7 +195,6 @@ where
 {
     /// Uses one ticket: claims items until there is none, or until others shall go first.
     fn run(self: Arc<Self>, crew: &Arc<Crew>) {
-        let workers = crew.pool.maxsize();
         let (mut items, mut results) = (Vec::new(), Vec::new());
         let mut first = 0;
         loop {
@@ -176,18 +203,20 @@ where
                 self.batch
                     .complete_several(first, &mut results, |told| rings = told);
                 self.tell(rings);
-                // With its slot.
+                // It is still counted.
                 crew.submit(self);
                 return;
             }
             let claim = (self.claim.load(Ordering::Relaxed), &mut items);
             let done = (first, &mut results);
+            // It may change at any time.
+            let workers = crew.pool.maxsize();
             let several = self
                 .batch
                 .complete_and_claim_several(done, claim, workers, |told| rings = told);
             if several.is_none() {
-                // Before the reader is told: once it is woken, the slot is free.
-                crew.slots.give_back().wake();
+                // Before the reader is told: once it is woken, this ticket is out no more.
+                crew.slots.take_back().wake();
             }
             self.tell(rings);
             let Some(several) = several else { return };
@@ -200,11 +229,11 @@ where
         }
     }
 
-    fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal) {
+    fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal) -> bool {
         let mut rings = Rings::default();
         self.batch.drop_ticket(|told| rings = told);
-        crew.slots.give_back().wake();
+        crew.slots.take_back().wake();
         self.tell(rings);
-        self.withdraw(why.error());
+        self.withdraw(why.error()).is_some()
     }
 }

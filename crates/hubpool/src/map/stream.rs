@@ -25,8 +25,8 @@ const LOOK_AHEAD: usize = 1024;
 ///
 /// Who reads it also takes the items from their source, up to
 /// [`look_ahead`](Self::look_ahead) items ahead of the results: so an iterator must not wait for
-/// one of these results. A panic of an item is its result; the others go on. Dropping it withdraws the items
-/// that no thread has taken up.
+/// one of these results. A panic of an item is its result; the others go on. A panic of the source goes
+/// on in who reads, and costs no result. Dropping it withdraws the items that no thread has taken up.
 ///
 /// Where items have taken less than some 10 us together, a thread takes up to 64 of them at once,
 /// and leaves their results when the last has ended; [`claim`](Self::claim) says otherwise.
@@ -68,7 +68,8 @@ where
     }
 
     /// Sets how many items may have been taken from the source whose results have not been read,
-    /// at least 1; by default 1,024. Each of them may use memory, and a thread.
+    /// at least 1; by default 1,024. Each of them may use memory, and a thread. Once results have
+    /// been read, a lower number holds from when so few are ahead.
     ///
     /// # Panics
     ///
@@ -116,7 +117,9 @@ where
 
     /// Takes items from the source as far ahead as may be, if that is worth a lock.
     fn feed(&mut self, context: &mut Context<'_>) {
-        let room = self.look_ahead - self.ahead;
+        // The next result is as good as read.
+        let ahead = self.ahead - usize::from(!self.results.is_empty());
+        let room = self.look_ahead.saturating_sub(ahead);
         if room < (self.look_ahead / 4).max(1) {
             return;
         }
@@ -168,6 +171,7 @@ where
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         if this.results.is_empty() {
+            this.map.begin();
             this.feed(context);
             this.map.sit_down(context.waker());
             let crew = this.map.pool.crew();
@@ -183,10 +187,10 @@ where
                 }
             }
         }
-        let result = this.next_result();
-        // Meanwhile the workers go on.
+        // The workers go on while the result is read. It waits in its place: if the source panics,
+        // it is there the next time.
         this.feed(context);
-        Poll::Ready(result)
+        Poll::Ready(this.next_result())
     }
 }
 

@@ -16,11 +16,15 @@ use crate::thread_pool::ThreadPool;
 /// first error in that order.
 ///
 /// Dropping it does not stop the map. Made by [`ThreadPool::map_async`].
+///
+/// # Panics
+///
+/// Awaiting it a second time panics, as awaiting a [`Task`](crate::Task) does.
 #[must_use = "the map runs all the same, but nobody learns its results"]
 pub struct MapTask<R> {
     map: Arc<dyn Whole<R>>,
-    /// What has been read, if an item has failed.
-    results: Vec<R>,
+    /// What has been read, if an item has failed. `None` after the end.
+    results: Option<Vec<R>>,
 }
 
 /// What a [`MapTask`] sees of its map.
@@ -41,12 +45,13 @@ impl<R> MapTask<R> {
         R: Send + 'static,
     {
         let map = Map::new(pool, Order::Input, f, MOST_CLAIMED);
+        map.begin();
         // The iterator is the caller's code: it runs under no lock.
         map.feed(items.into_iter().collect::<Vec<_>>());
         map.tell(map.batch.exhaust());
         Self {
             map,
-            results: Vec::new(),
+            results: Some(Vec::new()),
         }
     }
 
@@ -69,7 +74,8 @@ impl<R> MapTask<R> {
         self.map.cancel()
     }
 
-    /// Blocks the calling thread until the results are there, as [`Task::wait`](crate::Task::wait) does.
+    /// Blocks the calling thread until the results are there, as [`Task::wait`](crate::Task::wait) does:
+    /// in a task of the same pool it may wait for itself.
     ///
     /// # Errors
     ///
@@ -134,7 +140,7 @@ where
     }
 
     fn cancel(&self) -> usize {
-        self.withdraw(TaskError::Cancelled)
+        self.withdraw(TaskError::Cancelled).unwrap_or(0)
     }
 }
 
@@ -143,7 +149,13 @@ impl<R> Future for MapTask<R> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        Arc::clone(&this.map).poll(context, &mut this.results)
+        let taken = this.results.take();
+        let mut results = taken.expect("a map was awaited again after its results had been taken");
+        let poll = Arc::clone(&this.map).poll(context, &mut results);
+        if poll.is_pending() {
+            this.results = Some(results);
+        }
+        poll
     }
 }
 

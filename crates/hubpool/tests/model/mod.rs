@@ -40,6 +40,14 @@ impl Model {
 
     /// Changes how many workers there are, or may be.
     fn resize(&mut self, pool: &Pool<u32>, how: u8, size: usize) {
+        self.change_size(pool, how, size);
+        let crowded = self.workers > self.maxsize.max(1);
+        let retires = self.retire_to < usize::MAX;
+        let pressed = crowded || retires || !self.queue.is_empty();
+        assert_eq!(pool.pressed(0), pressed);
+    }
+
+    fn change_size(&mut self, pool: &Pool<u32>, how: u8, size: usize) {
         match how {
             8 => {
                 pool.register();
@@ -73,8 +81,6 @@ impl Model {
             _ => {
                 self.retire_to = if size == 3 { usize::MAX } else { size };
                 pool.retire_to(self.retire_to);
-                let pressed = self.retire_to < usize::MAX || !self.queue.is_empty();
-                assert_eq!(pool.pressed(0), pressed);
             }
         }
     }
