@@ -17,7 +17,7 @@ pub use stream::{Blocking, Imap, Iter};
 pub use whole::MapTask;
 
 use crate::batch::{Batch, Order, Rings};
-use crate::crew::{AtWork, Crew, Job, Refusal};
+use crate::crew::{AtWork, Crew, Job, Refusal, shielded};
 use crate::error::TaskError;
 use crate::sync::Mutex;
 use crate::thread_pool::ThreadPool;
