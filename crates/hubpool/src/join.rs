@@ -67,7 +67,7 @@ pub fn until_needed(
         let Some(now) = claimed() else { return };
         let (time, used) = (start.elapsed(), cpu_time().since(used));
         if now != before {
-            since_claim = start;
+            since_claim = Instant::now();
         }
         let items = u32::try_from(now - before).unwrap_or(u32::MAX);
         if gains(time, items, used, cores) || since_claim.elapsed() > LONGEST_WAIT {
