@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::thread_pool::ThreadPool;
 
+/// The most items of a map that a worker claims together.
+const MOST_CLAIMED: usize = 64;
+
 /// How long a worker waits for a task before its thread ends.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -29,6 +32,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Builder {
     maxsize: Option<usize>,
     backlog: Option<usize>,
+    pub(crate) most_claimed: usize,
     pub(crate) name: Arc<str>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) stack_size: Option<usize>,
@@ -74,6 +78,7 @@ impl Builder {
         Self {
             maxsize: None,
             backlog: None,
+            most_claimed: MOST_CLAIMED,
             name: Arc::from("hubpool"),
             idle_timeout: Some(IDLE_TIMEOUT),
             stack_size: None,
@@ -97,6 +102,31 @@ impl Builder {
     /// their tasks begin no later for that. Maps do not count.
     pub fn backlog(mut self, backlog: usize) -> Self {
         self.backlog = Some(backlog);
+        self
+    }
+
+    /// How many items of a map a thread may take at once, if those before were so short that they
+    /// took some 10 us together; by default 64. It begins with one, and takes at most twice as many
+    /// as the last time, and half of what is left.
+    ///
+    /// It runs what it has taken, and no other thread does: so long items among short ones may wait
+    /// behind each other while threads idle, and an item that waits for another may have it behind
+    /// itself, and wait for ever. With 1 neither happens, at a price of some 100 ns an item.
+    ///
+    /// # Panics
+    ///
+    /// If `most` is 0.
+    ///
+    /// ```
+    /// use std::sync::Barrier;
+    ///
+    /// let pool = hubpool::ThreadPool::builder().maxsize(2).claim(1).build();
+    /// let pair = Barrier::new(2); // Each item waits for its neighbour.
+    /// pool.blocking_map(move |_| drop(pair.wait()), 0..100).unwrap();
+    /// ```
+    pub fn claim(mut self, most: usize) -> Self {
+        assert!(most > 0, "a thread that takes 0 items does nothing");
+        self.most_claimed = most;
         self
     }
 
@@ -217,6 +247,7 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("maxsize", &self.maxsize)
             .field("backlog", &self.backlog)
+            .field("claim", &self.most_claimed)
             .field("name", &self.name)
             .field("idle_timeout", &self.idle_timeout)
             .field("stack_size", &self.stack_size)

@@ -72,8 +72,9 @@
 //!   [`MapTask::wait`] or [`Blocking`]'s `next`, once all threads do; with [`join_timeout`](ThreadPool::join_timeout) it
 //!   also waits for itself;
 //! - a task that waits for one of another pool, if [`set_thread_limit`] leaves that no thread; so with a limit of 1;
-//! - items of one map that wait for each other: a thread may take several short ones
-//!   [together](ThreadPool::map), and [`maxsize`](ThreadPool::maxsize) threads run no more than so many.
+//! - items of one map that wait for each other: a thread may take several short ones together, unless
+//!   [`claim`](Builder::claim) says otherwise, and [`maxsize`](ThreadPool::maxsize) threads run no more
+//!   than so many.
 //!
 //! # Beside others
 //!

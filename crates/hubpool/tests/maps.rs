@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Barrier, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -426,6 +426,26 @@ fn threads_leave_a_map_when_there_may_be_fewer_and_join_it_when_there_may_be_mor
         assert!(results.into_iter().eq(0..ITEMS));
         assert_eq!(pool.size(), 2);
     }
+}
+
+#[test]
+fn items_wait_for_each_other_where_a_thread_takes_one_at_a_time() {
+    let pool = ThreadPool::builder().maxsize(2).claim(1).build();
+    let pair = Arc::new(Barrier::new(2));
+    let f = move |n| {
+        if n >= 500 {
+            pair.wait();
+        }
+        n
+    };
+    // A thread would take several of those that come after 500 short ones.
+    assert!(
+        pool.blocking_map(f.clone(), 0..600)
+            .unwrap()
+            .into_iter()
+            .eq(0..600)
+    );
+    assert_eq!(pool.blocking_imap(f, 0..600).count(), 600);
 }
 
 #[test]

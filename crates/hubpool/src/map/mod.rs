@@ -27,8 +27,6 @@ use crate::trace::Trace;
 /// nanoseconds. What a lock and a look at the clock cost is little beside it, and who waits for
 /// the first of them does not notice.
 const CLAIM_TIME: u128 = 10_000;
-/// The most items that a worker claims together.
-const MOST_CLAIMED: usize = 64;
 
 /// One map: its function and its items.
 struct Map<F, T, R> {
@@ -62,13 +60,13 @@ where
     T: Send + 'static,
     R: Send + 'static,
 {
-    fn new(pool: &ThreadPool, order: Order, f: F, most_claimed: usize) -> Arc<Self> {
+    fn new(pool: &ThreadPool, order: Order, f: F) -> Arc<Self> {
         Arc::new(Self {
             f,
             batch: Batch::new(order, None),
             seat: Mutex::new(Seat::default()),
             claim: AtomicUsize::new(1),
-            most_claimed,
+            most_claimed: pool.crew().settings.most_claimed,
             noted: AtomicBool::new(false),
             trace: Trace::here(),
             pool: pool.clone(),

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
-use super::{MOST_CLAIMED, Map};
+use super::Map;
 use crate::batch::{Order, TakenInto};
 use crate::error::TaskError;
 use crate::park;
@@ -29,7 +29,8 @@ const LOOK_AHEAD: usize = 1024;
 /// on in who reads, and costs no result. Dropping it withdraws the items that no thread has taken up.
 ///
 /// Where items have taken less than some 10 us together, a thread takes up to 64 of them at once,
-/// and leaves their results when the last has ended; [`claim`](Self::claim) says otherwise.
+/// runs them one after another, and leaves their results when the last has ended;
+/// [`claim`](Self::claim) says otherwise. Items that wait for each other need that.
 ///
 /// Made by [`ThreadPool::imap`] and its kin.
 #[must_use = "it does nothing until it is read"]
@@ -59,7 +60,7 @@ where
     pub(crate) fn new(pool: &ThreadPool, order: Order, f: F, source: S) -> Self {
         Self {
             source: Some(Box::pin(source)),
-            map: Map::new(pool, order, f, MOST_CLAIMED),
+            map: Map::new(pool, order, f),
             look_ahead: LOOK_AHEAD,
             ahead: 0,
             items: Vec::new(),
@@ -86,8 +87,8 @@ where
         self
     }
 
-    /// Sets how many items a thread may take at once, if such items have been short; by default 64.
-    /// With 1, each result is there as soon as its item has ended, at a price of some 100 ns an item.
+    /// Sets how many items a thread may take at once, if such items have been short; by default what
+    /// the pool [was built with](crate::Builder::claim), 64. With 1, each result is there as soon as its item has ended, at a price of some 100 ns an item.
     ///
     /// # Panics
     ///

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::{MOST_CLAIMED, Map};
+use super::Map;
 use crate::batch::{Order, Taken};
 use crate::error::TaskError;
 use crate::park;
@@ -44,7 +44,7 @@ impl<R> MapTask<R> {
         T: Send + 'static,
         R: Send + 'static,
     {
-        let map = Map::new(pool, Order::Input, f, MOST_CLAIMED);
+        let map = Map::new(pool, Order::Input, f);
         map.begin();
         // The iterator is the caller's code: it runs under no lock.
         map.feed(items.into_iter().collect::<Vec<_>>());
