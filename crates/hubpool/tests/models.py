@@ -134,11 +134,13 @@ MISTAKES = {
         "pool.rs",
         """
             self.maxsize.store(maxsize, Ordering::Release);
+            self.note_crowd(&state);
             state.sleepers_beyond(maxsize)
         };
         sleepers.iter().for_each(Worker::wake);
 """,
         """
+            self.note_crowd(&state);
             state.sleepers_beyond(maxsize)
         };
         sleepers.iter().for_each(Worker::wake);
@@ -312,8 +314,14 @@ MISTAKES = {
     "who waits for the end is not woken": Mistake(
         "models::the_end_is_seen",
         "slots.rs",
-        "if self.taken() == 0 {",
+        "if self.outstanding() == 0 {",
         "if false {",
+    ),
+    "who waits for the end is not woken by the last ticket": Mistake(
+        "models::the_end_is_seen",
+        "slots.rs",
+        "if word != AWAITED {",
+        "if word != 0 {",
     ),
     "a task's slot comes back after its result": Mistake(
         "models::who_awaits_a_task_is_woken",
