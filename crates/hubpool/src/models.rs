@@ -71,17 +71,22 @@ fn who_stops_waiting_loses_no_slot() {
     });
 }
 
-/// Bad: the last slot comes back, and who waits for that is not woken.
+/// Bad: the last slot or ticket comes back, and who waits for that is not woken, or is woken before.
 #[test]
 fn the_end_is_seen() {
     check(|| {
         let slots = Arc::new(Slots::new(1, 1));
         slots.force();
+        slots.issue();
         let other = thread::spawn({
             let slots = Arc::clone(&slots);
-            move || slots.give_back().wake()
+            move || {
+                slots.give_back().wake();
+                slots.take_back().wake();
+            }
         });
         block_on(slots.end());
+        assert_eq!(slots.outstanding(), 0);
         other.join().unwrap();
     });
 }

@@ -317,6 +317,12 @@ MISTAKES = {
         "if self.outstanding() == 0 {",
         "if false {",
     ),
+    "who waits for the end is not woken by the last ticket": Mistake(
+        "models::the_end_is_seen",
+        "slots.rs",
+        "if word != AWAITED {",
+        "if word != 0 {",
+    ),
     "a task's slot comes back after its result": Mistake(
         "models::who_awaits_a_task_is_woken",
         "task.rs",
