@@ -23,7 +23,9 @@ fn pools_at_the_limit_take_turns_and_all_tasks_run() {
                 let now = more.fetch_add(1, Ordering::SeqCst) + 1;
                 most.fetch_max(now, Ordering::SeqCst);
             })
-            .on_thread_stop(move || drop(fewer.fetch_sub(1, Ordering::SeqCst)))
+            .on_thread_stop(move || {
+                fewer.fetch_sub(1, Ordering::SeqCst);
+            })
             .build()
     };
     let pools: Vec<_> = (0..4).map(|_| pool()).collect();
