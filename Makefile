@@ -30,7 +30,7 @@ build: $(INSTALLED) ## Build hubpool and install it into .venv.
 demo: build ## Index a directory tree through the pool (DIR=..., by default the standard library).
 	$(PY) examples/index_tree.py $(if $(DIR),"$(DIR)")
 
-test: test-rust examples-rust models sanitize test-python compat ## Run all tests.
+test: test-rust models sanitize test-python compat ## Run all tests.
 
 test-rust: ## Run the engine's tests.
 	cargo test -q -p hubpool
