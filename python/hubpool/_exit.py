@@ -21,4 +21,4 @@ def begin() -> None:
 
 
 # What is registered later is called before: the executor begins the exit itself.
-threading._register_atexit(begin)  # type: ignore[attr-defined]
+threading._register_atexit(begin)  # type: ignore[attr-defined] # a private name

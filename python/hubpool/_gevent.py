@@ -57,7 +57,7 @@ def get_thread_profile() -> Any:
 
 def get_thread_trace() -> Any:
     """Return what :func:`threading.settrace` has set."""
-    return threading._trace_hook  # type: ignore[attr-defined]
+    return threading._trace_hook  # type: ignore[attr-defined] # a private name
 
 
 def is_threading_patched() -> bool:

@@ -426,8 +426,7 @@ class ThreadPool(GroupMappingMixin):
             self._check_thread()
         if not callable(func):
             raise TypeError(f"func must be callable: {func!r}")
-        context = copy_context() if self._copy_context else None
-        task = (func, args, kwargs or _NONE, result, context)
+        task = (func, args, kwargs or _NONE, result, self._new_context())
         while True:
             slots = self._available_worker_threads_greenlet_sem
             slots.acquire()

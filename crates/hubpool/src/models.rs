@@ -15,7 +15,7 @@ use crate::builder::Builder;
 use crate::crew::{Crew, Refusal};
 use crate::error::TaskError;
 use crate::slots::Slots;
-use crate::task;
+use crate::task::{self, Task};
 
 fn check(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -91,17 +91,23 @@ fn the_end_is_seen() {
     });
 }
 
+/// Runs a task on a thread of its own.
+fn start_task() -> (Arc<Crew>, Task<u32>, thread::JoinHandle<()>) {
+    let crew = crew();
+    crew.slots.force();
+    let (job, task) = task::new(|| 42);
+    let worker = thread::spawn({
+        let crew = Arc::clone(&crew);
+        move || job.run(&crew)
+    });
+    (crew, task, worker)
+}
+
 /// Bad: a task has ended, and who awaits it is not woken, or finds its slot taken.
 #[test]
 fn who_awaits_a_task_is_woken() {
     check(|| {
-        let crew = crew();
-        crew.slots.force();
-        let (job, task) = task::new(|| 42);
-        let worker = thread::spawn({
-            let crew = Arc::clone(&crew);
-            move || job.run(&crew)
-        });
+        let (crew, task, worker) = start_task();
         assert_eq!(block_on(task).unwrap(), 42);
         assert_eq!(crew.slots.outstanding(), 0);
         worker.join().unwrap();
@@ -112,13 +118,7 @@ fn who_awaits_a_task_is_woken() {
 #[test]
 fn a_task_is_run_or_withdrawn() {
     check(|| {
-        let crew = crew();
-        crew.slots.force();
-        let (job, task) = task::new(|| 42);
-        let worker = thread::spawn({
-            let crew = Arc::clone(&crew);
-            move || job.run(&crew)
-        });
+        let (crew, task, worker) = start_task();
         let withdrawn = task.cancel();
         match block_on(task) {
             Ok(result) => assert!(result == 42 && !withdrawn),

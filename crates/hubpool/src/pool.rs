@@ -151,9 +151,7 @@ impl<J> Pool<J> {
                 return Err(job);
             }
             self.begin(1);
-            state.queue.push_back(job);
-            self.publish(&state);
-            state.sleeper()
+            self.enqueue(&mut state, job)
         };
         if let Some(worker) = sleeper {
             worker.wake();
@@ -412,15 +410,20 @@ impl<J> Pool<J> {
             if state.closed {
                 return Err(Closed(job));
             }
-            state.queue.push_back(job);
-            self.publish(&state);
-            let answer = ask(&mut state);
-            (state.sleeper(), answer)
+            let sleeper = self.enqueue(&mut state, job);
+            (sleeper, ask(&mut state))
         };
         if let Some(worker) = sleeper {
             worker.wake();
         }
         Ok(answer)
+    }
+
+    /// Adds a job at the end of the queue. Returns whom to wake for it, once the lock is free.
+    fn enqueue(&self, state: &mut State<J>, job: J) -> Option<Worker> {
+        state.queue.push_back(job);
+        self.publish(state);
+        state.sleeper()
     }
 
     fn must_exit(&self, state: &State<J>, worker: &Worker) -> bool {

@@ -118,11 +118,13 @@ MISTAKES = {
         "idle_expiry",
         "pool.rs",
         """
-            let answer = ask(&mut state);
-            (state.sleeper(), answer)
+            let sleeper = self.enqueue(&mut state, job);
+            (sleeper, ask(&mut state))
         };
 """,
         """
+            state.queue.push_back(job);
+            self.publish(&state);
             let answer = ask(&mut state);
             drop(state);
             (self.state.lock().sleeper(), self.state.lock().workers > 0 || answer)
@@ -227,14 +229,14 @@ MISTAKES = {
             if state.closed {
                 return Err(Closed(job));
             }
-            state.queue.push_back(job);
+            let sleeper = self.enqueue(&mut state, job);
 """,
         """
             if self.state.lock().closed {
                 return Err(Closed(job));
             }
             let mut state = self.state.lock();
-            state.queue.push_back(job);
+            let sleeper = self.enqueue(&mut state, job);
 """,
     ),
     "a wake-up is answered after the messages are taken": Mistake(

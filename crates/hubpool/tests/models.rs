@@ -93,22 +93,28 @@ fn queue() {
     });
 }
 
+/// Makes a pool with one worker, which rings for each job.
+fn start_ringing() -> (Arc<Pool<usize>>, Arc<Bell>, thread::JoinHandle<()>) {
+    let pool = Arc::new(Pool::new(1));
+    let done = Arc::new(Bell::default());
+    pool.register();
+    let worker = thread::spawn({
+        let (pool, done) = (Arc::clone(&pool), Arc::clone(&done));
+        move || {
+            let worker = Worker::new();
+            while let Next::Job(_) = pool.next(&worker, None) {
+                done.ring();
+            }
+        }
+    });
+    (pool, done, worker)
+}
+
 /// Bad: a job comes, and the only worker sleeps for ever.
 #[test]
 fn sleep_and_wake() {
     check(4, || {
-        let pool = Arc::new(Pool::new(1));
-        let done = Arc::new(Bell::default());
-        pool.register();
-        let worker = thread::spawn({
-            let (pool, done) = (Arc::clone(&pool), Arc::clone(&done));
-            move || {
-                let worker = Worker::new();
-                while let Next::Job(1) = pool.next(&worker, None) {
-                    done.ring();
-                }
-            }
-        });
+        let (pool, done, worker) = start_ringing();
         for _ in 0..2 {
             pool.submit(1).unwrap();
             done.wait();
@@ -122,18 +128,7 @@ fn sleep_and_wake() {
 #[test]
 fn a_worker_that_is_called_in_vain() {
     check(4, || {
-        let pool = Arc::new(Pool::new(1));
-        let done = Arc::new(Bell::default());
-        pool.register();
-        let worker = thread::spawn({
-            let (pool, done) = (Arc::clone(&pool), Arc::clone(&done));
-            move || {
-                let worker = Worker::new();
-                while let Next::Job(_) = pool.next(&worker, None) {
-                    done.ring();
-                }
-            }
-        });
+        let (pool, done, worker) = start_ringing();
         pool.submit(1).unwrap();
         if pool.withdraw(|job| *job == 1).is_none() {
             done.wait();

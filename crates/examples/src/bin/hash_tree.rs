@@ -14,7 +14,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use futures::StreamExt;
 use hubpool::ThreadPool;
+use hubpool_examples::list_files;
 use sha2::{Digest, Sha256};
-use walkdir::{DirEntry, WalkDir};
 
 /// Hash all files under a directory through a pool of threads.
 #[derive(Parser)]
@@ -131,23 +131,6 @@ fn hash_serially(paths: &[PathBuf]) -> io::Result<String> {
         tree.add(&hash_file(path.clone())?);
     }
     Ok(tree.digest())
-}
-
-/// The regular files under a directory, in order; symbolic links are not followed.
-fn list_files(root: &Path) -> walkdir::Result<Vec<PathBuf>> {
-    let wanted = |entry: &DirEntry| {
-        let name = entry.file_name();
-        entry.depth() == 0 || !(name.as_encoded_bytes().starts_with(b".") || name == "target")
-    };
-    let mut files = Vec::new();
-    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
-    for entry in entries.filter_entry(wanted) {
-        let entry = entry?;
-        if entry.file_type().is_file() {
-            files.push(entry.into_path());
-        }
-    }
-    Ok(files)
 }
 
 /// A task of the runtime that wants to run every millisecond, and notes how late it did.

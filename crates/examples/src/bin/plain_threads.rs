@@ -10,7 +10,7 @@
 //! ```
 
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use hubpool::{Task, ThreadPool};
-use walkdir::{DirEntry, WalkDir};
+use hubpool_examples::list_files;
 
 /// Compress all files under a directory, and see that they can be restored.
 #[derive(Parser)]
@@ -120,21 +120,4 @@ impl Packed {
         ZlibDecoder::new(&self.zlib[..]).read_to_end(&mut content)?;
         Ok(content == std::fs::read(&self.path)?)
     }
-}
-
-/// The regular files under a directory, in order; symbolic links are not followed.
-fn list_files(root: &Path) -> walkdir::Result<Vec<PathBuf>> {
-    let wanted = |entry: &DirEntry| {
-        let name = entry.file_name();
-        entry.depth() == 0 || !(name.as_encoded_bytes().starts_with(b".") || name == "target")
-    };
-    let mut files = Vec::new();
-    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
-    for entry in entries.filter_entry(wanted) {
-        let entry = entry?;
-        if entry.file_type().is_file() {
-            files.push(entry.into_path());
-        }
-    }
-    Ok(files)
 }

@@ -23,10 +23,10 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use clap::Parser;
 use hubpool::ThreadPool;
+use hubpool_examples::list_files;
 use rusqlite::{Connection, OpenFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use walkdir::{DirEntry, WalkDir};
 
 /// Serve a full-text search of the files under a directory.
 #[derive(Parser)]
@@ -133,23 +133,6 @@ fn make_index(database: &Path, directory: &Path) -> Result<usize, Box<dyn std::e
     }
     transaction.commit()?;
     Ok(count)
-}
-
-/// The regular files under a directory, in order; symbolic links are not followed.
-fn list_files(root: &Path) -> walkdir::Result<Vec<PathBuf>> {
-    let wanted = |entry: &DirEntry| {
-        let name = entry.file_name();
-        entry.depth() == 0 || !(name.as_encoded_bytes().starts_with(b".") || name == "target")
-    };
-    let mut files = Vec::new();
-    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
-    for entry in entries.filter_entry(wanted) {
-        let entry = entry?;
-        if entry.file_type().is_file() {
-            files.push(entry.into_path());
-        }
-    }
-    Ok(files)
 }
 
 /// Makes requests, all at once, and compares the answers with those of one connection.
