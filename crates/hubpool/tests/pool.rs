@@ -1,7 +1,7 @@
 //! The pool against real threads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -260,16 +260,16 @@ fn a_pool_that_is_to_end_keeps_its_last_worker_for_its_queue() {
 #[test]
 fn a_worker_is_called_only_when_the_one_before_has_got_going() {
     let pool = Arc::new(Pool::new(2));
-    let (taken, jobs) = std::sync::mpsc::channel();
+    let taken = Arc::new(AtomicU32::new(0));
     let gate = Arc::new(std::sync::Barrier::new(2));
     let threads: Vec<_> = (0..2)
         .map(|_| {
             pool.register();
-            let (pool, taken, gate) = (Arc::clone(&pool), taken.clone(), Arc::clone(&gate));
+            let (pool, taken, gate) = (Arc::clone(&pool), Arc::clone(&taken), Arc::clone(&gate));
             thread::spawn(move || {
                 let worker = Worker::new();
                 while let Next::Job(job) = pool.next_when(&worker, None, || true) {
-                    taken.send(job).unwrap();
+                    taken.store(job, Ordering::SeqCst);
                     if job == 1 {
                         gate.wait();
                     }
@@ -285,13 +285,17 @@ fn a_worker_is_called_only_when_the_one_before_has_got_going() {
         thread::yield_now();
     }
     pool.submit(1).unwrap();
-    assert_eq!(jobs.recv(), Ok(1));
+    while taken.load(Ordering::SeqCst) != 1 {
+        thread::yield_now();
+    }
     pool.submit(2).unwrap();
     // Who would wake the other one would have taken it off the list of those who sleep.
     assert_eq!((pool.idle(), pool.queued()), (1, 1));
     gate.wait();
     // The first one is about its job for as long as the second one has not come.
-    assert_eq!(jobs.recv(), Ok(2));
+    while taken.load(Ordering::SeqCst) != 2 {
+        thread::yield_now();
+    }
     gate.wait();
     pool.close();
     for thread in threads {
