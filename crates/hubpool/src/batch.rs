@@ -18,7 +18,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::collections::VecDeque;
 
-pub use several::{Several, TakenInto};
+pub use several::{Hand, Several, TakenInto};
 
 /// In which order results are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ struct State<T, R> {
     tickets: usize,
     /// Tickets whose worker has claimed items that it has not recorded.
     used: usize,
+    /// Of workers that have claimed several items: not of all, and some may be empty.
+    hands: Vec<Hand<T>>,
     /// The hub has fed the last item.
     exhausted: bool,
     /// An item has failed: who waits for the whole batch reads on in order.
@@ -141,6 +143,7 @@ impl<T, R> Batch<T, R> {
                 read: 0,
                 tickets: 0,
                 used: 0,
+                hands: Vec::new(),
                 exhausted: false,
                 failed: false,
                 reader: None,
@@ -427,7 +430,9 @@ impl<T, R> Batch<T, R> {
     /// is out that waits for its worker.
     fn issue(&self, state: &mut State<T, R>, workers: usize) -> usize {
         let all_in_use = state.tickets == state.used;
-        let issued = all_in_use && state.tickets < workers && self.claimable(state) > 0;
+        let issued = all_in_use
+            && state.tickets < workers
+            && (self.claimable(state) > 0 || state.hands_hold_items());
         state.tickets += usize::from(issued);
         self.note_idle(state);
         usize::from(issued)

@@ -79,7 +79,7 @@
 //! hub.pool.close(); // Ends the workers.
 //! ```
 
-pub use crate::batch::{Batch, Claim, Order, Progress, Rings, Several, Taken, TakenInto};
+pub use crate::batch::{Batch, Claim, Hand, Order, Progress, Rings, Several, Taken, TakenInto};
 pub use crate::join::{CpuTime, until_needed};
 pub use crate::outbox::Outbox;
 pub use crate::pool::{Closed, Next, Pool};

@@ -109,20 +109,32 @@ impl Builder {
     /// took some 10 us together; by default 64. It begins with one, and takes at most twice as many
     /// as the last time, and half of what is left.
     ///
-    /// It runs what it has taken, and no other thread does: so long items among short ones may wait
-    /// behind each other while threads idle, and an item that waits for another may have it behind
-    /// itself, and wait for ever. With 1 neither happens, at a price of some 100 ns an item.
+    /// The results of items that were taken together are given together, once the last of them has
+    /// ended: so an item that waits until the result of another has been read may wait for ever. With 1
+    /// each result is there as soon as its item has ended, at a price of some 100 ns an item. An idle
+    /// thread takes over what stands behind a long item, whatever this says.
     ///
     /// # Panics
     ///
     /// If `most` is 0.
     ///
     /// ```
-    /// use std::sync::Barrier;
+    /// use std::sync::{Arc, Condvar, Mutex};
     ///
     /// let pool = hubpool::ThreadPool::builder().maxsize(2).claim(1).build();
-    /// let pair = Barrier::new(2); // Each item waits for its neighbour.
-    /// pool.blocking_map(move |_| drop(pair.wait()), 0..100).unwrap();
+    /// // Each item waits until all results before the last two have been read.
+    /// let seen = Arc::new((Mutex::new(0), Condvar::new()));
+    /// let f = {
+    ///     let seen = Arc::clone(&seen);
+    ///     move |n| {
+    ///         let (count, more) = &*seen;
+    ///         drop(more.wait_while(count.lock().unwrap(), |count| *count + 2 < n).unwrap());
+    ///     }
+    /// };
+    /// for _ in pool.blocking_imap(f, 0..200) {
+    ///     *seen.0.lock().unwrap() += 1;
+    ///     seen.1.notify_all();
+    /// }
     /// ```
     pub fn claim(mut self, most: usize) -> Self {
         assert!(most > 0, "a thread that takes 0 items does nothing");

@@ -72,9 +72,10 @@
 //!   [`MapTask::wait`] or [`Blocking`]'s `next`, once all threads do; with [`join_timeout`](ThreadPool::join_timeout) it
 //!   also waits for itself;
 //! - a task that waits for one of another pool, if [`set_thread_limit`] leaves that no thread; so with a limit of 1;
-//! - items of one map that wait for each other: a thread may take several short ones together, unless
-//!   [`claim`](Builder::claim) says otherwise, and [`maxsize`](ThreadPool::maxsize) threads run no more
-//!   than so many.
+//! - more items of one map that wait for each other than there may be threads, which is
+//!   [`maxsize`](ThreadPool::maxsize);
+//! - items of one map that wait until the results of others have been read: short ones are run several
+//!   at a time, and their results given together, unless [`claim`](Builder::claim) says otherwise.
 //!
 //! # Beside others
 //!
@@ -88,7 +89,8 @@
 //! | withdraws a queued task | if asked | if asked | when dropped | no | no | when dropped |
 //! | a panic | the result, or resumed | the result | resumed in who awaits | resumed in who waits | ends the thread, another starts | resumed in who awaits |
 //! | tasks that borrow | no | no | no | yes | no | yes, by an `unsafe` function |
-//! | work stealing, nested parallelism | no | no | no | yes | no | stealing between shards |
+//! | work stealing | within a map | no | no | yes | no | between shards |
+//! | nested parallelism | no | no | no | yes | no | no |
 //! | blocking I/O as async I/O | no | `tokio::fs` | `Unblock` | no | no | no |
 //! | pinned to processor cores | no | no | no | by hand | no | yes |
 //! | used in forked children | yes | no | no | no | no | no |

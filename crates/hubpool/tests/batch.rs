@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use hubpool::binding::{Batch, Order, Rings, Several, Taken, TakenInto};
+use hubpool::binding::{Batch, Hand, Order, Rings, Several, Taken, TakenInto};
 
 /// The most workers that share a batch.
 const WORKERS: usize = 3;
@@ -136,43 +136,137 @@ fn the_feeder_is_told_once_when_there_is_room() {
     assert!(!batch.await_room(1));
 }
 
+/// A worker that claims several items, whose results are the items.
+struct Claimer<'a> {
+    batch: &'a Batch<usize, usize>,
+    hand: Hand<usize>,
+    first: usize,
+    item: Option<usize>,
+    results: Vec<usize>,
+}
+
+impl<'a> Claimer<'a> {
+    fn new(batch: &'a Batch<usize, usize>) -> Self {
+        Self {
+            batch,
+            hand: Hand::new(),
+            first: 0,
+            item: None,
+            results: Vec::new(),
+        }
+    }
+
+    /// Records its results, and claims. Returns the place of the first and the tickets.
+    fn claim(&mut self, most: usize, ring: impl FnOnce(Rings)) -> Option<(usize, usize)> {
+        let done = (self.first, &mut self.results);
+        let claim = (most, &self.hand);
+        let several = self
+            .batch
+            .complete_and_claim_several(done, claim, WORKERS, ring);
+        assert!(self.results.is_empty());
+        let Several {
+            first,
+            item,
+            tickets,
+        } = several?;
+        self.first = first;
+        self.item = Some(item);
+        Some((first, tickets))
+    }
+
+    /// Runs the item that it is at, and takes the next one.
+    fn step(&mut self) {
+        self.results.extend(self.item.take());
+        self.item = self.hand.take();
+    }
+
+    fn run(&mut self) {
+        while self.item.is_some() {
+            self.step();
+        }
+    }
+}
+
 #[test]
 fn who_claims_several_leaves_half_for_others_and_their_results_come_in_order() {
     let batch = Batch::new(Order::Input, None);
     assert_eq!(batch.feed(0..10, WORKERS), 1);
-    let (mut items, mut results) = (Vec::new(), Vec::new());
-    let claim = |results: &mut Vec<u32>, first, items: &mut Vec<u32>, most| {
-        batch.complete_and_claim_several((first, results), (most, items), WORKERS, quiet)
-    };
-    let first = claim(&mut results, 0, &mut items, 8);
-    assert_eq!(
-        first,
-        Some(Several {
-            first: 0,
-            tickets: 1
-        })
-    );
-    assert_eq!(items, [0, 1, 2, 3, 4]);
+    let (mut one, mut other) = (Claimer::new(&batch), Claimer::new(&batch));
+    assert_eq!(one.claim(8, quiet), Some((0, 1)));
     // Another worker comes with the ticket, and is the faster one.
-    let (mut others, mut done) = (Vec::new(), Vec::new());
-    let second = claim(&mut done, 0, &mut others, 2);
-    assert_eq!(
-        second,
-        Some(Several {
-            first: 5,
-            tickets: 1
-        })
-    );
-    done.append(&mut others);
-    batch.complete_several(5, &mut done, quiet);
+    assert_eq!(other.claim(2, quiet), Some((5, 1)));
+    other.run();
+    assert_eq!(other.results, [5, 6]);
+    batch.complete_several((5, &mut other.results), &other.hand, quiet);
     let mut read = VecDeque::new();
     assert_eq!(batch.take_into(&mut read, WORKERS).0, TakenInto::Pending);
-    results.append(&mut items);
-    let third = claim(&mut results, 0, &mut items, 8);
-    assert_eq!((third.unwrap().first, &items[..]), (7, &[7, 8][..]));
-    assert!(results.is_empty() && done.is_empty());
+    one.run();
+    assert_eq!(one.results, [0, 1, 2, 3, 4]);
+    assert_eq!(one.claim(8, quiet), Some((7, 0)));
+    one.run();
+    assert_eq!(one.results, [7, 8]);
     assert_eq!(batch.take_into(&mut read, WORKERS).0, TakenInto::Ready);
     assert_eq!(read, (0..7).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_finds_nothing_left_steals_what_stands_behind_a_long_item() {
+    let batch = Batch::new(Order::Input, None);
+    assert_eq!(batch.feed(0..14, WORKERS), 1);
+    let _ = batch.exhaust();
+    let [mut long, mut other, mut third] = [(); 3].map(|()| Claimer::new(&batch));
+    assert_eq!(long.claim(64, quiet), Some((0, 1)));
+    assert!(!batch.is_drained());
+    // The others run all that is pending, and what the first one has in its hand.
+    let mut tickets = 1;
+    let mut claims = Vec::new();
+    for worker in [&mut other, &mut third] {
+        assert_eq!(tickets, 1, "nobody calls the next one");
+        let claim = worker.claim(64, quiet).unwrap();
+        claims.push(claim.0);
+        tickets = claim.1;
+    }
+    assert_eq!((claims, tickets), (vec![7, 11], 0));
+    other.run();
+    assert_eq!(other.claim(64, quiet), Some((13, 0)));
+    assert!(batch.is_drained());
+    other.run();
+    let stolen: Vec<_> = std::iter::from_fn(|| {
+        let claim = other.claim(64, quiet)?;
+        other.run();
+        Some(claim.0)
+    })
+    .collect();
+    assert_eq!(stolen, [4, 2, 1, 12]);
+    third.run();
+    assert_eq!(third.results, [11]);
+    assert_eq!(third.claim(64, quiet), None);
+    long.run();
+    assert_eq!(long.results, [0]);
+    assert_eq!(long.claim(64, quiet), None);
+    let mut read = VecDeque::new();
+    assert_eq!(batch.take_into(&mut read, WORKERS).0, TakenInto::Ready);
+    assert_eq!(read, (0..14).collect::<Vec<_>>());
+    assert_eq!(batch.take_into(&mut read, WORKERS).0, TakenInto::End);
+    assert!(batch.at_rest() && batch.idle_tickets() == 0);
+}
+
+#[test]
+fn a_worker_is_called_for_what_stands_in_a_hand_when_there_may_be_more() {
+    let batch = Batch::new(Order::Completion, None);
+    assert_eq!(batch.feed(0..4, 1), 1);
+    let mut long = Claimer::new(&batch);
+    assert_eq!(long.claim(2, quiet), Some((0, 1)));
+    let mut other = Claimer::new(&batch);
+    assert_eq!(other.claim(1, quiet), Some((2, 1)));
+    other.run();
+    assert_eq!(other.claim(1, quiet), Some((3, 0)));
+    other.run();
+    batch.complete_several((3, &mut other.results), &other.hand, quiet);
+    batch.drop_ticket(quiet);
+    batch.drop_ticket(quiet); // Of a third one, who does not come.
+    assert_eq!(batch.feed([], 1), 0, "there may be no more workers");
+    assert_eq!(batch.feed([], 2), 1);
 }
 
 #[test]
@@ -182,20 +276,13 @@ fn several_claims_give_each_ticket_back_once_and_tell_the_reader_of_the_end() {
     let _ = batch.exhaust();
     let mut read = VecDeque::new();
     assert_eq!(batch.take_into(&mut read, WORKERS).0, TakenInto::Pending);
-    let (mut items, mut results) = (Vec::new(), Vec::new());
     let mut rung = Rings::default();
     while tickets > 0 {
         tickets -= 1;
-        let mut first = 0;
-        while let Some(several) = batch.complete_and_claim_several(
-            (first, &mut results),
-            (7, &mut items),
-            WORKERS,
-            |rings| rung = rings,
-        ) {
-            tickets += several.tickets;
-            first = several.first;
-            results.append(&mut items);
+        let mut worker = Claimer::new(&batch);
+        while let Some((_, more)) = worker.claim(7, |rings| rung = rings) {
+            tickets += more;
+            worker.run();
         }
     }
     assert!(rung.rest && batch.at_rest() && batch.idle_tickets() == 0);

@@ -428,24 +428,62 @@ fn threads_leave_a_map_when_there_may_be_fewer_and_join_it_when_there_may_be_mor
     }
 }
 
-#[test]
-fn items_wait_for_each_other_where_a_thread_takes_one_at_a_time() {
-    let pool = ThreadPool::builder().maxsize(2).claim(1).build();
+/// For items of which the first 500 are short, so that threads take several at once.
+fn pairs_after_short_ones() -> impl Fn(usize) -> usize + Clone {
     let pair = Arc::new(Barrier::new(2));
-    let f = move |n| {
+    move |n| {
         if n >= 500 {
             pair.wait();
         }
         n
-    };
-    // A thread would take several of those that come after 500 short ones.
-    assert!(
-        pool.blocking_map(f.clone(), 0..600)
-            .unwrap()
-            .into_iter()
-            .eq(0..600)
+    }
+}
+
+#[test]
+fn items_wait_for_each_other_as_long_as_there_are_threads() {
+    for most in [1, 64] {
+        let pool = ThreadPool::builder().maxsize(2).claim(most).build();
+        let f = pairs_after_short_ones();
+        let whole = pool.blocking_map(f.clone(), 0..600).unwrap();
+        assert!(whole.into_iter().eq(0..600));
+        assert_eq!(pool.blocking_imap(f.clone(), 0..600).count(), 600);
+        assert_eq!(pool.blocking_imap_unordered(f, 0..600).count(), 600);
+    }
+}
+
+#[test]
+fn a_thread_that_may_come_later_takes_what_waits_behind_a_long_item() {
+    let pool = ThreadPool::new(1);
+    let f = pairs_after_short_ones();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let map = pool.map_async(
+        {
+            let begun = Arc::clone(&begun);
+            move |n| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                f(n)
+            }
+        },
+        0..600,
     );
-    assert_eq!(pool.blocking_imap(f, 0..600).count(), 600);
+    while begun.load(Ordering::SeqCst) <= 500 {
+        thread::yield_now();
+    }
+    pool.set_maxsize(2);
+    assert!(map.wait().unwrap().into_iter().eq(0..600));
+}
+
+#[test]
+fn a_map_whose_last_item_has_begun_is_not_cancelled() {
+    let pool = ThreadPool::new(1);
+    for kill in [true, false] {
+        let (tokens, f) = Tokens::new();
+        let map = pool.map_async(f, 0..1);
+        tokens.begun.recv().unwrap();
+        assert_eq!(if kill { pool.kill() } else { map.cancel() }, 0);
+        tokens.give(1);
+        assert_eq!(map.wait().unwrap(), [0]);
+    }
 }
 
 #[test]

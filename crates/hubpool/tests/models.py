@@ -301,6 +301,24 @@ MISTAKES = {
         };
 """,
     ),
+    "who finds nothing left leaves what stands in other hands": Mistake(
+        "steal",
+        "batch/several.rs",
+        "return state.hands.iter().find_map(|other| other.steal(hand));",
+        "return None;",
+    ),
+    "a hand does not know that its end was stolen": Mistake(
+        "steal",
+        "batch/several.rs",
+        "held.end = first;",
+        "",
+    ),
+    "who has claimed several is not known to others": Mistake(
+        "steal",
+        "batch/several.rs",
+        "state.hands.push(Hand(Arc::clone(&hand.0)));",
+        "",
+    ),
     "who waits for a slot does not look again after it has said so": Mistake(
         "models::slots_are_passed_on",
         "slots.rs",

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use hubpool::binding::{Batch, Next, Order, Outbox, Pool, Taken, Turnstile, Worker};
+use hubpool::binding::{Batch, Hand, Next, Order, Outbox, Pool, Taken, Turnstile, Worker};
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
@@ -402,4 +402,55 @@ fn batch() {
         worker.join().unwrap();
         assert_eq!(results, [10, 20]);
     });
+}
+
+/// Runs items that it claims, three at a time; the first one waits for the second, if it shall.
+fn run_items(batch: &Batch<usize, usize>, second: Option<&Bell>, mut call: impl FnMut()) {
+    let (hand, mut results, mut first) = (Hand::new(), Vec::new(), 0);
+    loop {
+        let done = (first, &mut results);
+        let claim = batch.complete_and_claim_several(done, (3, &hand), 2, |_| {});
+        let Some(several) = claim else { return };
+        (0..several.tickets).for_each(|_| call());
+        first = several.first;
+        let mut next = Some(several.item);
+        while let Some(item) = next {
+            match (item, second) {
+                (0, Some(bell)) => bell.wait(),
+                (1, Some(bell)) => bell.ring(),
+                _ => {}
+            }
+            results.push(item);
+            next = hand.take();
+        }
+    }
+}
+
+/// Bad: an item waits for another that stands behind it in its worker's hand, though a worker is idle; or
+/// one is run twice or never, or its result stands in another's place.
+#[test]
+fn steal() {
+    for waits in [true, false] {
+        check(3, move || {
+            let batch = Arc::new(Batch::new(Order::Input, None));
+            let second = waits.then(|| Arc::new(Bell::default()));
+            assert_eq!(batch.feed(0..6, 2), 1);
+            let _ = batch.exhaust();
+            let mut others = Vec::new();
+            run_items(&batch, second.as_deref(), || {
+                let (batch, second) = (Arc::clone(&batch), second.clone());
+                others.push(thread::spawn(move || {
+                    run_items(&batch, second.as_deref(), || panic!("there are two"));
+                }));
+            });
+            for other in others {
+                other.join().unwrap();
+            }
+            assert!(batch.at_rest());
+            match batch.take(true, 2).0 {
+                Taken::Ready(results) => assert_eq!(results, [0, 1, 2, 3, 4, 5]),
+                taken => panic!("{taken:?}"),
+            }
+        });
+    }
 }

@@ -1,16 +1,84 @@
 //! Several items at a time: what a lock costs is shared by items that are short, and by results
 //! that are read together.
+//!
+//! Who claims several runs the first and keeps the others in a [`Hand`], from which another worker
+//! steals when nothing else is left: so no item waits behind a long one while a worker is idle.
 
 use super::{Batch, Order, Rings, State};
+use crate::sync::Mutex;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-/// Items that have been claimed together.
+/// A worker that has claimed several items: the first, which it runs at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Several {
-    /// The place of the first in the input, from 0; the others follow it.
+pub struct Several<T> {
+    /// The place of the first in the input, from 0; those in the hand follow it.
     pub first: usize,
+    /// The first.
+    pub item: T,
     /// How many tickets to submit (one or none), so that another worker joins.
     pub tickets: usize,
+}
+
+/// The items that a worker has claimed and not begun. It takes them from the front; other workers of
+/// the batch steal from the back.
+#[derive(Debug)]
+pub struct Hand<T>(Arc<Mutex<Held<T>>>);
+
+#[derive(Debug)]
+struct Held<T> {
+    items: VecDeque<T>,
+    /// The place of the last in the input, plus one.
+    end: usize,
+}
+
+impl<T> Hand<T> {
+    /// Makes an empty hand: for one worker, while it is at one batch.
+    #[must_use]
+    pub fn new() -> Self {
+        let items = VecDeque::new();
+        Self(Arc::new(Mutex::new(Held { items, end: 0 })))
+    }
+
+    /// Takes the next item. `None`: the worker has run its claim, or what others have left of it. For
+    /// the worker whose hand it is; blocks it for no longer than another one steals.
+    #[must_use]
+    pub fn take(&self) -> Option<T> {
+        self.0.lock().items.pop_front()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().items.is_empty()
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn fill(&self, items: impl Iterator<Item = T>, end: usize) {
+        let mut held = self.0.lock();
+        held.items.extend(items);
+        held.end = end;
+    }
+
+    /// Moves half of its items, at least one, to the thief's hand. Returns the place and the item
+    /// of the first of them, which is the thief's to run.
+    fn steal(&self, thief: &Self) -> Option<(usize, T)> {
+        let mut held = self.0.lock();
+        let (left, end) = (held.items.len() / 2, held.end);
+        let mut stolen = held.items.drain(left..);
+        let first = end - stolen.len();
+        let item = stolen.next()?;
+        thief.fill(stolen, end);
+        held.end = first;
+        Some((first, item))
+    }
+}
+
+impl<T> Default for Hand<T> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// What the reader finds, beside the results.
@@ -26,45 +94,51 @@ pub enum TakenInto {
 
 impl<T, R> Batch<T, R> {
     /// Records the results of the items from `first` on, which were claimed together, and claims
-    /// up to `most` items into `items`, but not more than half of what there is. Both vectors are
-    /// the worker's: `results` is empty after that, and is empty the first time. Otherwise it does
+    /// up to `most` items, but not more than half of what there is, or of another worker's hand: one
+    /// to run, and those behind it in the worker's own hand, which is empty before. `results` is the
+    /// worker's, too: it is empty after that, and is empty the first time. Otherwise it does
     /// as [`complete_and_claim`](Self::complete_and_claim): `None` takes the ticket back.
     ///
     /// Who claims several holds the first one's result back until the last one has finished.
     pub fn complete_and_claim_several(
         &self,
         (first, results): (usize, &mut Vec<R>),
-        (most, items): (usize, &mut Vec<T>),
+        (most, hand): (usize, &Hand<T>),
         workers: usize,
         ring: impl FnOnce(Rings),
-    ) -> Option<Several> {
+    ) -> Option<Several<T>> {
         let mut state = self.state.lock();
         self.complete_several_in(&mut state, first, results);
-        let count = most.min(self.claimable(&state).div_ceil(2));
-        if count == 0 {
+        let claim = self.claim_several_in(&mut state, most, hand);
+        let several = if let Some((first, item)) = claim {
+            state.used += 1;
+            let tickets = self.issue(&mut state, workers);
+            Some(Several {
+                first,
+                item,
+                tickets,
+            })
+        } else {
+            state.hands.retain(|other| !other.is(hand));
             state.tickets -= 1;
             self.note_idle(&state);
-            state.tell(true, ring);
-            return None;
-        }
-        items.extend(state.pending.drain(..count));
-        let first = state.claimed;
-        state.claimed += count;
-        state.running += count;
-        state.used += 1;
-        if self.order == Order::Input {
-            let places = state.results.len() + count;
-            state.results.resize_with(places, || None);
-        }
-        let tickets = self.issue(&mut state, workers);
-        state.tell(false, ring);
-        Some(Several { first, tickets })
+            None
+        };
+        state.tell(several.is_none(), ring);
+        several
     }
 
-    /// Records the results of the items from `first` on, as [`complete`](Self::complete) does for one.
-    pub fn complete_several(&self, first: usize, results: &mut Vec<R>, ring: impl FnOnce(Rings)) {
+    /// Records the results of the items from `first` on, as [`complete`](Self::complete) does for one,
+    /// for a worker whose hand is empty, and goes.
+    pub fn complete_several(
+        &self,
+        (first, results): (usize, &mut Vec<R>),
+        hand: &Hand<T>,
+        ring: impl FnOnce(Rings),
+    ) {
         let mut state = self.state.lock();
         self.complete_several_in(&mut state, first, results);
+        state.hands.retain(|other| !other.is(hand));
         self.note_idle(&state);
         state.tell(false, ring);
     }
@@ -94,6 +168,34 @@ impl<T, R> Batch<T, R> {
         (taken, tickets)
     }
 
+    fn claim_several_in(
+        &self,
+        state: &mut State<T, R>,
+        most: usize,
+        hand: &Hand<T>,
+    ) -> Option<(usize, T)> {
+        let count = most.min(self.claimable(state).div_ceil(2));
+        if count != 1 && !state.hands.iter().any(|other| other.is(hand)) {
+            state.hands.push(Hand(Arc::clone(&hand.0)));
+        }
+        if count == 0 {
+            return state.hands.iter().find_map(|other| other.steal(hand));
+        }
+        let first = state.claimed;
+        state.claimed += count;
+        state.running += count;
+        if self.order == Order::Input {
+            let places = state.results.len() + count;
+            state.results.resize_with(places, || None);
+        }
+        let item = state.pending.pop_front()?;
+        if count > 1 {
+            hand.fill(state.pending.drain(..count - 1), first + count);
+        }
+        self.note_drained(state);
+        Some((first, item))
+    }
+
     fn complete_several_in(&self, state: &mut State<T, R>, first: usize, results: &mut Vec<R>) {
         if results.is_empty() {
             return;
@@ -102,5 +204,12 @@ impl<T, R> Batch<T, R> {
         for (place, result) in results.drain(..).enumerate() {
             self.complete_in(state, first + place, result);
         }
+    }
+}
+
+impl<T, R> State<T, R> {
+    /// Whether items wait in a worker's hand, behind the one that it runs.
+    pub(super) fn hands_hold_items(&self) -> bool {
+        self.hands.iter().any(|hand| !hand.is_empty())
     }
 }

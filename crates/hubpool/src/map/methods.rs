@@ -13,10 +13,9 @@ impl ThreadPool {
     /// results, in the order of the items. The iterator is taken to its end at once. Dropping the
     /// future, once it has been polled, does not stop the map: its items run all the same.
     ///
-    /// While items take less than some 10 us together, a thread takes up to 64 of them at once, and no
-    /// other thread runs those: long items that come after short ones may wait behind each other, and
-    /// items that wait for each other may do so for ever. A pool that is built with
-    /// [`claim(1)`](crate::Builder::claim) takes them one by one.
+    /// While items take less than some 10 us together, a thread takes up to 64 of them at once;
+    /// an idle one takes over what stands there behind a long item. Items may wait for each other, as
+    /// long as no more than `maxsize` of them do so at a time.
     ///
     /// # Errors
     ///
@@ -40,9 +39,6 @@ impl ThreadPool {
 
     /// Begins to call `f` for each item, as [`map`](Self::map) does. Any thread; does not block.
     ///
-    /// Items that wait for each other, or are long after short ones, need a pool that is built with
-    /// [`claim(1)`](crate::Builder::claim).
-    ///
     /// ```
     /// let pool = hubpool::ThreadPool::new(2);
     /// let squares = pool.map_async(|n| n * n, [1, 2, 3]);
@@ -60,9 +56,6 @@ impl ThreadPool {
 
     /// [Maps](Self::map) from a plain thread, which it blocks until all results are there. In a task of
     /// the same pool it may wait for itself.
-    ///
-    /// Items that wait for each other, or are long after short ones, need a pool that is built with
-    /// [`claim(1)`](crate::Builder::claim).
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ use std::time::Instant;
 pub use stream::{Blocking, Imap, Iter};
 pub use whole::MapTask;
 
-use crate::batch::{Batch, Order, Rings};
+use crate::batch::{Batch, Hand, Order, Rings};
 use crate::crew::{AtWork, Crew, Job, Refusal, shielded};
 use crate::error::TaskError;
 use crate::sync::Mutex;
@@ -103,13 +103,21 @@ where
     }
 
     /// Runs the items of one claim, all of them, whichever panics.
-    fn run_items(&self, crew: &Crew, items: &mut Vec<T>, results: &mut Vec<Result<R, TaskError>>) {
-        for item in items.drain(..) {
+    fn run_items(
+        &self,
+        crew: &Crew,
+        first: T,
+        hand: &Hand<T>,
+        results: &mut Vec<Result<R, TaskError>>,
+    ) {
+        let mut next = Some(first);
+        while let Some(item) = next {
             let result = crew.call(|| self.trace.run(|| (self.f)(item)));
             if result.is_err() {
                 self.batch.fail();
             }
             results.push(result);
+            next = hand.take();
         }
     }
 
@@ -193,19 +201,20 @@ where
 {
     /// Uses one ticket: claims items until there is none, or until others shall go first.
     fn run(self: Arc<Self>, crew: &Arc<Crew>) {
-        let (mut items, mut results) = (Vec::new(), Vec::new());
+        let (hand, mut results) = (Hand::new(), Vec::new());
         let mut first = 0;
         loop {
             let mut rings = Rings::default();
             if !results.is_empty() && crew.pool.pressed(self.batch.idle_tickets()) {
+                let done = (first, &mut results);
                 self.batch
-                    .complete_several(first, &mut results, |told| rings = told);
+                    .complete_several(done, &hand, |told| rings = told);
                 self.tell(rings);
                 // It is still counted.
                 crew.submit(self);
                 return;
             }
-            let claim = (self.claim.load(Ordering::Relaxed), &mut items);
+            let claim = (self.claim.load(Ordering::Relaxed), &hand);
             let done = (first, &mut results);
             // It may change at any time.
             let workers = crew.pool.maxsize();
@@ -220,10 +229,9 @@ where
             let Some(several) = several else { return };
             self.issue(crew, several.tickets);
             first = several.first;
-            let count = items.len();
             let start = Instant::now();
-            self.run_items(crew, &mut items, &mut results);
-            self.learn(count, start.elapsed().as_nanos());
+            self.run_items(crew, several.item, &hand, &mut results);
+            self.learn(results.len(), start.elapsed().as_nanos());
         }
     }
 

@@ -29,8 +29,8 @@ const LOOK_AHEAD: usize = 1024;
 /// on in who reads, and costs no result. Dropping it withdraws the items that no thread has taken up.
 ///
 /// Where items have taken less than some 10 us together, a thread takes up to 64 of them at once,
-/// runs them one after another, and leaves their results when the last has ended;
-/// [`claim`](Self::claim) says otherwise. Items that wait for each other need that.
+/// and leaves their results when the last has ended; [`claim`](Self::claim) says otherwise. Items that
+/// wait until results have been read need that.
 ///
 /// Made by [`ThreadPool::imap`] and its kin.
 #[must_use = "it does nothing until it is read"]

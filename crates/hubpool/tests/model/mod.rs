@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hubpool::binding::{Batch, Claim, Closed, Next, Order, Pool, Rings, Taken, Worker};
+use hubpool::binding::{Batch, Closed, Hand, Next, Order, Pool, Progress, Rings, Taken, Worker};
 
 /// What a pool should be: a queue and some numbers.
 struct Model {
@@ -186,13 +186,16 @@ pub fn drive_batch(order: Order, limit: Option<usize>, steps: &[u8]) {
     };
     // The steps, then as many as it takes to empty most of the batch.
     let rest = std::iter::repeat_n([1, 2, 3], steps.len().max(1)).flatten();
-    for step in steps.iter().map(|step| step % 8).chain(rest) {
+    for step in steps.iter().map(|step| step % 9).chain(rest) {
         model.step(step);
         assert!(model.tickets <= 1 && model.tickets + model.running.len() <= WORKERS);
+        let Progress {
+            claimed, running, ..
+        } = model.batch.progress();
+        assert_eq!(claimed, running + model.finished.len());
         if let Some(limit) = limit {
             // A reader that waits counts as having taken one.
-            let running: usize = model.running.iter().map(Vec::len).sum();
-            assert!(running + model.finished.len() - model.out.len() <= limit + 1);
+            assert!(claimed - model.out.len() <= limit + 1);
         }
     }
     model.empty();
@@ -213,10 +216,34 @@ struct BatchModel {
     fed: usize,
     withdrawn: usize,
     tickets: usize,
-    /// The items of each claim that a worker is at.
-    running: Vec<Vec<usize>>,
+    running: Vec<AtWork>,
     finished: Vec<usize>,
     out: Vec<usize>,
+}
+
+/// A worker, and what it has claimed. The result of an item is the item.
+struct AtWork {
+    first: usize,
+    item: Option<usize>,
+    /// `None` for one that claims one at a time.
+    hand: Option<Hand<usize>>,
+    results: Vec<usize>,
+}
+
+impl AtWork {
+    /// Runs its item, and takes the next one.
+    fn step(&mut self) {
+        self.results.extend(self.item.take());
+        self.item = self.hand.as_ref().and_then(Hand::take);
+    }
+
+    fn run(&mut self) {
+        while self.item.is_some() {
+            self.step();
+        }
+        let places = self.first..self.first + self.results.len();
+        assert!(self.results.iter().copied().eq(places));
+    }
 }
 
 fn quiet(_: Rings) {}
@@ -226,26 +253,14 @@ impl BatchModel {
         match step {
             0 => self.feed(1),
             6 => self.feed(5),
-            1 if self.tickets > 0 => {
-                self.tickets -= 1;
-                let claim = self.batch.claim(WORKERS, quiet);
-                self.note(claim);
-            }
-            7 if self.tickets > 0 => {
-                self.tickets -= 1;
-                self.claim_several(Vec::new(), 3);
-            }
+            1 if self.tickets > 0 => self.claim(None),
+            7 if self.tickets > 0 => self.claim(Some(Hand::new())),
             2 if !self.running.is_empty() => {
-                // The newest claim finishes first.
+                // The newest one finishes first.
                 let done = self.running.pop().unwrap();
-                self.finished.extend(&done);
-                if let [index] = done[..] {
-                    let claim = self.batch.complete_and_claim(index, index, WORKERS, quiet);
-                    self.note(claim);
-                } else {
-                    self.claim_several(done, 2);
-                }
+                self.go_on(done);
             }
+            8 if !self.running.is_empty() => self.running[0].step(),
             3 => self.read(),
             4 if self.fed > 20 => self.withdrawn += self.batch.cancel().0.len(),
             5 if !self.running.is_empty() => {
@@ -265,29 +280,50 @@ impl BatchModel {
         }
     }
 
-    fn note(&mut self, claim: Option<Claim<usize>>) {
-        if let Some(claim) = claim {
-            assert_eq!(claim.index, claim.item);
-            self.tickets += claim.tickets;
-            self.running.push(vec![claim.index]);
+    /// A worker comes with a ticket.
+    fn claim(&mut self, hand: Option<Hand<usize>>) {
+        self.tickets -= 1;
+        if let Some(hand) = hand {
+            self.claim_several(0, Vec::new(), hand);
+        } else if let Some(claim) = self.batch.claim(WORKERS, quiet) {
+            self.start(claim.index, claim.item, claim.tickets, None);
         }
     }
 
-    /// Records what has been claimed together, and claims as many as `most` together.
-    fn claim_several(&mut self, mut done: Vec<usize>, most: usize) {
-        let first = done.first().copied().unwrap_or_default();
-        let mut items = Vec::new();
-        let claim = (most, &mut items);
+    /// A worker runs its claim to the end, records it, and claims more.
+    fn go_on(&mut self, mut done: AtWork) {
+        done.run();
+        self.finished.extend(&done.results);
+        if let Some(hand) = done.hand {
+            self.claim_several(done.first, done.results, hand);
+        } else {
+            let (place, result) = (done.first, done.results[0]);
+            let claim = self.batch.complete_and_claim(place, result, WORKERS, quiet);
+            if let Some(claim) = claim {
+                self.start(claim.index, claim.item, claim.tickets, None);
+            }
+        }
+    }
+
+    fn claim_several(&mut self, first: usize, mut done: Vec<usize>, hand: Hand<usize>) {
         let several =
             self.batch
-                .complete_and_claim_several((first, &mut done), claim, WORKERS, quiet);
-        assert!(done.is_empty() && items.len() <= most);
+                .complete_and_claim_several((first, &mut done), (3, &hand), WORKERS, quiet);
+        assert!(done.is_empty());
         if let Some(several) = several {
-            let places = several.first..several.first + items.len();
-            assert!(!items.is_empty() && items.iter().copied().eq(places));
-            self.tickets += several.tickets;
-            self.running.push(items);
+            self.start(several.first, several.item, several.tickets, Some(hand));
         }
+    }
+
+    fn start(&mut self, first: usize, item: usize, tickets: usize, hand: Option<Hand<usize>>) {
+        assert_eq!(first, item);
+        self.tickets += tickets;
+        self.running.push(AtWork {
+            first,
+            item: Some(item),
+            hand,
+            results: Vec::new(),
+        });
     }
 
     /// Reads one result by itself, or all that there are.
@@ -305,10 +341,16 @@ impl BatchModel {
         self.out.extend(results);
     }
 
-    /// Records a claim's results, and drops its ticket.
-    fn give_up(&mut self, mut done: Vec<usize>) {
-        self.finished.extend(&done);
-        self.batch.complete_several(done[0], &mut done, quiet);
+    /// A worker runs its claim to the end, records it, and drops its ticket.
+    fn give_up(&mut self, mut done: AtWork) {
+        done.run();
+        self.finished.extend(&done.results);
+        if let Some(hand) = &done.hand {
+            let results = (done.first, &mut done.results);
+            self.batch.complete_several(results, hand, quiet);
+        } else {
+            self.batch.complete(done.first, done.results[0], quiet);
+        }
         self.batch.drop_ticket(quiet);
     }
 
