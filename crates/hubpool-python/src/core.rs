@@ -350,16 +350,21 @@ impl Worker {
         }
         let busy = pool.queued() > 0;
         let next = detached(py, &self.core.get().turnstile, || {
-            if let Some(wake) = wake {
-                if let Some(message) = outgoing {
-                    wake.post(message);
+            let mut outgoing = outgoing;
+            let mut tell = || {
+                if let Some(wake) = wake {
+                    if let Some(message) = outgoing.take() {
+                        wake.post(message);
+                    }
+                    wake.let_go();
                 }
-                wake.let_go();
-            }
+            };
             if busy {
+                tell();
                 stay_away();
             }
-            let next = pool.next_when(&self.place, self.idle, || wake.is_none_or(Wake::looking));
+            let ready = || wake.is_none_or(Wake::looking);
+            let next = pool.next_when(&self.place, self.idle, ready, tell);
             if let Next::Job(Job::Ticket(batch)) = &next {
                 batch.get().until_needed(|| pool.call_next(&self.place));
             }
