@@ -16,6 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import gevent
 import gevent.threadpool
 
 import hubpool
@@ -63,6 +64,7 @@ def opened_pool(kind: Any, threads: int) -> Iterator[Any]:
 @contextlib.contextmanager
 def opened_executor(kind: Any, threads: int) -> Iterator[Any]:
     """Make an executor, and shut it down."""
+    gevent.get_hub()  # Every program on gevent has one, and waits there.
     with kind(threads) as executor:
         start_threads(executor, threads)
         yield executor

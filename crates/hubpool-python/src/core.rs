@@ -13,6 +13,7 @@ use pyo3::types::{PyString, PyTuple};
 
 use crate::attach::{Hold, detached, stay_away};
 use crate::batch::Batch;
+use crate::slice::Slice;
 use crate::wake::Wake;
 
 /// The place of the result in the tuple that is a task.
@@ -189,6 +190,7 @@ pub struct Worker {
 /// What the worker keeps between two calls.
 struct Desk {
     hold: Hold,
+    slice: Slice,
     /// The job that the worker took last, until it has ended.
     taken: Option<Py<PyAny>>,
     /// The last task's message, for `wake`.
@@ -224,6 +226,7 @@ impl Worker {
             registered: AtomicBool::new(true),
             desk: Mutex::new(Desk {
                 hold: Hold::new(py)?,
+                slice: Slice::new(),
                 taken: None,
                 outgoing: None,
                 wake,
@@ -349,6 +352,7 @@ impl Worker {
             return Ok(Some(job.clone_ref(py)));
         }
         let busy = pool.queued() > 0;
+        self.desk.lock().map_err(poisoned)?.slice.watch();
         let next = detached(py, &self.core.get().turnstile, || {
             let mut outgoing = outgoing;
             let mut tell = || {
@@ -391,7 +395,9 @@ impl Worker {
         let over = self.desk.lock().map_err(poisoned)?.hold.is_over();
         if over {
             detached(py, &self.core.get().turnstile, stay_away);
-            self.desk.lock().map_err(poisoned)?.hold.renew(true);
+            let mut desk = self.desk.lock().map_err(poisoned)?;
+            desk.hold.renew(true);
+            desk.slice.watch();
         }
         Ok(over)
     }

@@ -6,6 +6,7 @@
 mod attach;
 mod batch;
 mod core;
+mod slice;
 mod wake;
 
 use pyo3::prelude::*;
