@@ -159,6 +159,29 @@ impl<T> fmt::Debug for Task<T> {
 #[must_use = "dropping it withdraws the task"]
 pub struct CancelOnDrop<T>(Task<T>);
 
+impl<T> CancelOnDrop<T> {
+    /// Whether the result is there, or was. Any thread; does not block.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Blocks the calling thread until the result is there, as [`Task::wait`] does.
+    ///
+    /// # Errors
+    ///
+    /// As awaiting it does.
+    ///
+    /// ```
+    /// let pool = hubpool::ThreadPool::new(2);
+    /// let task = pool.apply_async(|| 6 * 7).cancel_on_drop();
+    /// assert_eq!(task.wait().unwrap(), 42);
+    /// ```
+    pub fn wait(self) -> Result<T, TaskError> {
+        park::block_on(self)
+    }
+}
+
 impl<T> Future for CancelOnDrop<T> {
     type Output = Result<T, TaskError>;
 

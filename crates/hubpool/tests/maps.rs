@@ -474,6 +474,24 @@ fn a_thread_that_may_come_later_takes_what_waits_behind_a_long_item() {
 }
 
 #[test]
+fn a_map_is_finished_when_its_last_item_has_ended_or_been_withdrawn() {
+    let pool = ThreadPool::new(1);
+    let (tokens, f) = Tokens::new();
+    let map = pool.map_async(f.clone(), 0..2);
+    tokens.give(1);
+    assert_eq!([(); 2].map(|()| tokens.begun.recv().unwrap()), [0, 1]);
+    let withdrawn = pool.map_async(f, 2..4);
+    assert!(!map.is_finished() && !withdrawn.is_finished());
+    assert_eq!(withdrawn.cancel(), 2);
+    assert!(withdrawn.is_finished());
+    tokens.give(1);
+    while !map.is_finished() {
+        thread::yield_now();
+    }
+    assert_eq!(map.wait().unwrap(), [0, 1]);
+}
+
+#[test]
 fn a_map_whose_last_item_has_begun_is_not_cancelled() {
     let pool = ThreadPool::new(1);
     for kill in [true, false] {

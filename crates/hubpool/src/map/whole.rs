@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::Map;
-use crate::batch::{Order, Taken};
+use crate::batch::{Order, Progress, Taken};
 use crate::error::TaskError;
 use crate::park;
 use crate::thread_pool::ThreadPool;
@@ -34,6 +34,7 @@ trait Whole<R>: Send + Sync {
         context: &mut Context<'_>,
         results: &mut Vec<R>,
     ) -> Poll<Result<Vec<R>, TaskError>>;
+    fn is_finished(&self) -> bool;
     fn cancel(&self) -> usize;
 }
 
@@ -72,6 +73,22 @@ impl<R> MapTask<R> {
     #[expect(clippy::must_use_candidate, reason = "who cancels may not care")]
     pub fn cancel(&self) -> usize {
         self.map.cancel()
+    }
+
+    /// Whether all items have ended, or been withdrawn; an error may be there before that. Any thread;
+    /// does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::ThreadPool::new(2);
+    /// let squares = pool.map_async(|n| n * n, [1, 2, 3]);
+    /// while !squares.is_finished() {
+    ///     std::thread::yield_now();
+    /// }
+    /// assert_eq!(squares.wait().unwrap(), [1, 4, 9]);
+    /// ```
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.map.is_finished()
     }
 
     /// Blocks the calling thread until the results are there, as [`Task::wait`](crate::Task::wait) does:
@@ -137,6 +154,13 @@ where
                 }
             }
         }
+    }
+
+    fn is_finished(&self) -> bool {
+        let Progress {
+            pending, running, ..
+        } = self.batch.progress();
+        pending == 0 && running == 0
     }
 
     fn cancel(&self) -> usize {
