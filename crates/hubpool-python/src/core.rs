@@ -354,21 +354,16 @@ impl Worker {
         let busy = pool.queued() > 0;
         self.desk.lock().map_err(poisoned)?.slice.watch();
         let next = detached(py, &self.core.get().turnstile, || {
-            let mut outgoing = outgoing;
-            let mut tell = || {
-                if let Some(wake) = wake {
-                    if let Some(message) = outgoing.take() {
-                        wake.post(message);
-                    }
-                    wake.let_go();
+            if let Some(wake) = wake {
+                if let Some(message) = outgoing {
+                    wake.post(message);
                 }
-            };
+                wake.let_go();
+            }
             if busy {
-                tell();
                 stay_away();
             }
-            let ready = || wake.is_none_or(Wake::looking);
-            let next = pool.next_when(&self.place, self.idle, ready, tell);
+            let next = pool.next_when(&self.place, self.idle, || wake.is_none_or(Wake::looking));
             if let Next::Job(Job::Ticket(batch)) = &next {
                 batch.get().until_needed(|| pool.call_next(&self.place));
             }

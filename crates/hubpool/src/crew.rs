@@ -5,7 +5,6 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::Waker;
 use std::thread;
 
 use crate::builder::{Builder, PanicPolicy};
@@ -19,9 +18,8 @@ use crate::sync::Mutex;
 
 /// What a worker runs. It holds a slot, or is a map's ticket, which it gives back when it ends.
 pub(crate) trait Job: Send + Sync {
-    /// Runs it, on a worker's thread. Returns who reads its result, if that one is to be woken: the
-    /// worker does it as it looks for its next job.
-    fn run(self: Arc<Self>, crew: &Arc<Crew>) -> Option<Waker>;
+    /// Runs it, on a worker's thread.
+    fn run(self: Arc<Self>, crew: &Arc<Crew>);
 
     /// Ends it in place of running it, on any thread; `false` if it had been ended before.
     fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal) -> bool;
@@ -188,15 +186,8 @@ impl Crew {
         if let Some(hooks) = &self.settings.hooks {
             shielded(|| hooks.thread_start.call());
         }
-        let mut reader = None;
-        loop {
-            let tell = || wake(reader.take());
-            let idle = self.settings.idle_timeout;
-            let Next::Job(job) = self.pool.next_when(&worker, idle, || true, tell) else {
-                break;
-            };
-            self.pool.call_next(&worker);
-            shielded(|| reader = job.run(self));
+        while let Next::Job(job) = self.pool.next(&worker, self.settings.idle_timeout) {
+            shielded(|| job.run(self));
         }
         if let Some(hooks) = &self.settings.hooks {
             shielded(|| hooks.thread_stop.call());
@@ -214,13 +205,6 @@ pub(crate) fn shielded(f: impl FnOnce()) {
     // A payload's destructor is a program's, too, and may panic with another one.
     while let Err(payload) = outcome {
         outcome = catch_unwind(AssertUnwindSafe(|| drop(payload)));
-    }
-}
-
-/// Wakes who is to be woken, once no lock is held.
-pub(crate) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        shielded(|| waker.wake());
     }
 }
 

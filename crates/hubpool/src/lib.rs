@@ -74,7 +74,6 @@
 //! - a task that waits for one of another pool, if [`set_thread_limit`] leaves that no thread; so with a limit of 1;
 //! - more items of one map that wait for each other than there may be threads, which is
 //!   [`maxsize`](ThreadPool::maxsize);
-//! - a waker that waits for the pool, or for what waits for it: a thread calls it in place of looking for its next task;
 //! - items of one map that wait until the results of others have been read: short ones are run several
 //!   at a time, and their results given together, unless [`claim`](Builder::claim) says otherwise.
 //!

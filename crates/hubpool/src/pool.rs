@@ -293,7 +293,7 @@ impl<J> Pool<J> {
     /// Call it on the thread that made `worker`, and from no other. With
     /// `idle`, a worker that gets no job for that long ends.
     pub fn next(&self, worker: &Worker, idle: Option<Duration>) -> Next<J> {
-        let next = self.next_when(worker, idle, || true, || ());
+        let next = self.next_when(worker, idle, || true);
         self.call_next(worker);
         next
     }
@@ -305,19 +305,12 @@ impl<J> Pool<J> {
     /// `ready` says that the submitter has let go, or a few microseconds later:
     /// that is less than a sleep on the lock would cost. Once it has got what the job
     /// needs, the worker must [call the next one](Self::call_next).
-    ///
-    /// `tell` tells whom the worker's last job has made wait. It is called once the pool knows that
-    /// the worker is free again, and before that blocks: so a job that follows at once finds this worker,
-    /// and wakes no other. It must not wait for the pool.
     pub fn next_when(
         &self,
         worker: &Worker,
         idle: Option<Duration>,
         ready: impl Fn() -> bool,
-        tell: impl FnOnce(),
     ) -> Next<J> {
-        let mut tell = Some(tell);
-        let mut tell = || tell.take().map_or((), |tell| tell());
         // Who finds a job at once need not look at the clock.
         let mut deadline = None;
         let mut may_search = true;
@@ -326,15 +319,12 @@ impl<J> Pool<J> {
             if self.must_exit(&state, worker) {
                 self.lose_worker(&mut state);
                 drop(state);
-                tell();
                 self.call_next(worker);
                 return Next::Exit;
             }
             if let Some(job) = state.queue.pop_front() {
                 self.publish(&state);
                 worker.serve();
-                drop(state);
-                tell();
                 return Next::Job(job);
             }
             state.answer(worker);
@@ -342,7 +332,6 @@ impl<J> Pool<J> {
                 may_search = false;
                 state.searching = true;
                 drop(state);
-                tell();
                 let burst = || self.queued() >= BURST;
                 self.search.run(|| self.queued() > 0, &ready, burst);
                 state = self.state.lock();
@@ -356,7 +345,6 @@ impl<J> Pool<J> {
             worker.prepare();
             state.parked.push(worker.clone());
             drop(state);
-            tell();
             // A time too far away to be written down is never.
             let never_or_at = || idle.and_then(|idle| Instant::now().checked_add(idle));
             worker.park(*deadline.get_or_insert_with(never_or_at));

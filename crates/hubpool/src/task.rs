@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::crew::{Crew, Job, Refusal, shielded, wake};
+use crate::crew::{Crew, Job, Refusal, shielded};
 use crate::error::TaskError;
 use crate::park;
 use crate::sync::Mutex;
@@ -212,9 +212,8 @@ impl<F, T> TaskCell<F, T> {
         }
     }
 
-    /// Leaves the outcome, and wakes who has waited for the slot. Returns who awaits the outcome, and
-    /// is to be woken.
-    fn end(&self, crew: &Crew, outcome: Stage<F, T>) -> Option<Waker> {
+    /// Leaves the outcome, and wakes who awaits it and who has waited for the slot.
+    fn end(&self, crew: &Crew, outcome: Stage<F, T>) {
         let mut stage = self.stage.lock();
         // Under the lock, so that who sees the result sees the slot free, and who
         // sees all tasks ended finds their results.
@@ -222,9 +221,8 @@ impl<F, T> TaskCell<F, T> {
         let before = mem::replace(&mut *stage, outcome);
         drop(stage);
         wakers.wake();
-        match before {
-            Stage::Running(waker) => waker,
-            _ => None,
+        if let Stage::Running(Some(waker)) = before {
+            shielded(|| waker.wake());
         }
     }
 }
@@ -234,10 +232,10 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    fn run(self: Arc<Self>, crew: &Arc<Crew>) -> Option<Waker> {
+    fn run(self: Arc<Self>, crew: &Arc<Crew>) {
         let Some(f) = self.begin() else {
             crew.slots.give_back().wake();
-            return None;
+            return;
         };
         let outcome = match crew.call(f) {
             Ok(result) => Stage::Done(result),
@@ -246,7 +244,7 @@ where
                 resume: crew.resumes_panics(),
             })),
         };
-        self.end(crew, outcome)
+        self.end(crew, outcome);
     }
 
     fn refuse(self: Arc<Self>, crew: &Arc<Crew>, why: &Refusal) -> bool {
@@ -259,7 +257,7 @@ where
             error: why.error(),
             resume: false,
         };
-        wake(self.end(crew, Stage::Failed(Box::new(failure))));
+        self.end(crew, Stage::Failed(Box::new(failure)));
         true
     }
 }

@@ -93,7 +93,7 @@ fn queue() {
     });
 }
 
-/// Makes a pool with one worker, which rings for each job as it looks for the next one.
+/// Makes a pool with one worker, which rings for each job.
 fn start_ringing() -> (Arc<Pool<usize>>, Arc<Bell>, thread::JoinHandle<()>) {
     let pool = Arc::new(Pool::new(1));
     let done = Arc::new(Bell::default());
@@ -102,19 +102,9 @@ fn start_ringing() -> (Arc<Pool<usize>>, Arc<Bell>, thread::JoinHandle<()>) {
         let (pool, done) = (Arc::clone(&pool), Arc::clone(&done));
         move || {
             let worker = Worker::new();
-            let mut ended = false;
-            let mut next = || {
-                let tell = || {
-                    if ended {
-                        done.ring();
-                    }
-                };
-                let next = pool.next_when(&worker, None, || true, tell);
-                pool.call_next(&worker);
-                ended = true;
-                next
-            };
-            while let Next::Job(_) = next() {}
+            while let Next::Job(_) = pool.next(&worker, None) {
+                done.ring();
+            }
         }
     });
     (pool, done, worker)

@@ -268,7 +268,7 @@ fn a_worker_is_called_only_when_the_one_before_has_got_going() {
             let (pool, taken, gate) = (Arc::clone(&pool), Arc::clone(&taken), Arc::clone(&gate));
             thread::spawn(move || {
                 let worker = Worker::new();
-                while let Next::Job(job) = pool.next_when(&worker, None, || true, || ()) {
+                while let Next::Job(job) = pool.next_when(&worker, None, || true) {
                     taken.store(job, Ordering::SeqCst);
                     if job == 1 {
                         gate.wait();
@@ -301,44 +301,6 @@ fn a_worker_is_called_only_when_the_one_before_has_got_going() {
     for thread in threads {
         thread.join().unwrap();
     }
-}
-
-#[test]
-fn a_worker_is_free_as_it_tells_of_its_last_job() {
-    let pool = Arc::new(Pool::new(2));
-    let other = start(&pool, &Arc::default(), None);
-    while pool.idle() < 1 {
-        thread::yield_now();
-    }
-    pool.register();
-    let submit = || {
-        pool.submit(1).unwrap();
-        assert_eq!(pool.idle(), 1, "it has woken the other one");
-    };
-    let next = pool.next_when(&Worker::new(), None, || true, submit);
-    assert_eq!(next, Next::Job(1));
-    pool.close();
-    pool.unregister();
-    other.join().unwrap();
-}
-
-#[test]
-fn a_worker_tells_once_whatever_it_does_next() {
-    let (pool, worker, told) = (Pool::new(1), Worker::new(), AtomicUsize::new(0));
-    let next = |idle| {
-        let tell = || {
-            told.fetch_add(1, Ordering::SeqCst);
-        };
-        let next = pool.next_when(&worker, idle, || true, tell);
-        (next, told.swap(0, Ordering::SeqCst))
-    };
-    pool.register();
-    pool.submit(1).unwrap();
-    assert_eq!(next(None), (Next::Job(1), 1));
-    assert_eq!(next(Some(Duration::ZERO)), (Next::Expired, 1));
-    pool.register();
-    pool.close();
-    assert_eq!(next(None), (Next::Exit, 1));
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub use stream::{Blocking, Imap, Iter};
 pub use whole::MapTask;
 
 use crate::batch::{Batch, Hand, Order, Rings};
-use crate::crew::{AtWork, Crew, Job, Refusal, wake};
+use crate::crew::{AtWork, Crew, Job, Refusal, shielded};
 use crate::error::TaskError;
 use crate::sync::Mutex;
 use crate::thread_pool::ThreadPool;
@@ -140,16 +140,13 @@ impl<F, T, R> Map<F, T, R> {
         std::mem::swap(&mut self.seat.lock().waker, &mut waker);
     }
 
-    /// Who is to be woken, if the reader is to be told.
-    fn reader(&self, rings: Rings) -> Option<Waker> {
-        rings
-            .reader
-            .then(|| self.seat.lock().waker.take())
-            .flatten()
-    }
-
     fn tell(&self, rings: Rings) {
-        wake(self.reader(rings));
+        if rings.reader {
+            let waker = self.seat.lock().waker.take();
+            if let Some(waker) = waker {
+                shielded(|| waker.wake());
+            }
+        }
     }
 
     /// Withdraws what no worker has claimed, and returns how many items that were. The map ends with
@@ -203,7 +200,7 @@ where
     R: Send + 'static,
 {
     /// Uses one ticket: claims items until there is none, or until others shall go first.
-    fn run(self: Arc<Self>, crew: &Arc<Crew>) -> Option<Waker> {
+    fn run(self: Arc<Self>, crew: &Arc<Crew>) {
         let (hand, mut results) = (Hand::new(), Vec::new());
         let mut first = 0;
         loop {
@@ -215,7 +212,7 @@ where
                 self.tell(rings);
                 // It is still counted.
                 crew.submit(self);
-                return None;
+                return;
             }
             let claim = (self.claim.load(Ordering::Relaxed), &hand);
             let done = (first, &mut results);
@@ -224,12 +221,12 @@ where
             let several = self
                 .batch
                 .complete_and_claim_several(done, claim, workers, |told| rings = told);
-            let Some(several) = several else {
+            if several.is_none() {
                 // Before the reader is told: once it is woken, this ticket is out no more.
                 crew.slots.take_back().wake();
-                return self.reader(rings);
-            };
+            }
             self.tell(rings);
+            let Some(several) = several else { return };
             self.issue(crew, several.tickets);
             first = several.first;
             let start = Instant::now();
