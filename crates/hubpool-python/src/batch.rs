@@ -117,6 +117,7 @@ impl Batch {
     /// for that.
     fn cancel(&self) -> bool {
         let (items, rings) = self.inner.cancel();
+        let items = items.unwrap_or_default();
         self.core.get().pool.finish(items.len());
         rings.reader
     }

@@ -239,13 +239,14 @@ impl<T, R> Batch<T, R> {
     }
 
     /// Withdraws all items that no worker has claimed and says that none will
-    /// follow.
-    pub fn cancel(&self) -> (VecDeque<T>, Rings) {
+    /// follow. `None`: so it was already.
+    pub fn cancel(&self) -> (Option<VecDeque<T>>, Rings) {
         let mut state = self.state.lock();
+        let drained = state.exhausted && state.pending.is_empty();
         state.exhausted = true;
         let pending = std::mem::take(&mut state.pending);
         self.note_drained(&state);
-        (pending, state.rings())
+        ((!drained).then_some(pending), state.rings())
     }
 
     /// Claims an item for the worker that holds a ticket, as one of up to
@@ -288,7 +289,8 @@ impl<T, R> Batch<T, R> {
         state.tell(false, ring);
     }
 
-    /// Takes a ticket back that will not be used.
+    /// Takes a ticket back that will not be used. Items that stand in a worker's [`Hand`] wait for that
+    /// worker then, until somebody feeds or reads, which may issue another ticket.
     pub fn drop_ticket(&self, ring: impl FnOnce(Rings)) {
         let mut state = self.state.lock();
         state.tickets -= 1;
@@ -348,7 +350,7 @@ impl<T, R> Batch<T, R> {
         }
     }
 
-    /// Shows all items that wait and all results that have not been taken; none
+    /// Shows all items that wait, but for those in [hands](Hand), and all results that have not been taken; none
     /// if another thread is at the batch just now. For collectors of garbage.
     ///
     /// # Errors

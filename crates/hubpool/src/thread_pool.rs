@@ -257,6 +257,10 @@ impl ThreadPool {
         }
         count += crew.refuse_queue(&Refusal::Cancelled);
         crew.pool.shrink_to(0);
+        for map in crew.maps() {
+            // What stands behind an item that runs still wants a thread, whose ticket may just have gone.
+            map.call_worker(crew);
+        }
         count
     }
 

@@ -473,6 +473,56 @@ fn a_thread_that_may_come_later_takes_what_waits_behind_a_long_item() {
     assert!(map.wait().unwrap().into_iter().eq(0..600));
 }
 
+/// An item that says when its function has it, or when it has been withdrawn.
+struct Traced {
+    number: usize,
+    gone: Arc<Mutex<Vec<bool>>>,
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        self.gone.lock().unwrap()[self.number] = true;
+    }
+}
+
+#[test]
+fn a_kill_strands_nothing_behind_an_item_that_waits_for_it() {
+    // Some of these have the next one behind them in their thread's claim.
+    for at in 500..510 {
+        let pool = ThreadPool::new(2);
+        let (go, wait) = channel::<()>();
+        let busy = pool.apply_async(move || wait.recv().unwrap());
+        while pool.stats().queued > 0 {
+            thread::yield_now();
+        }
+        let gone = Arc::new(Mutex::new(vec![false; 700]));
+        let items: Vec<_> = (0..700)
+            .map(|number| Traced {
+                number,
+                gone: Arc::clone(&gone),
+            })
+            .collect();
+        let (begin, begun) = channel();
+        let map = pool.map_async(
+            move |item: Traced| {
+                if item.number == at {
+                    begin.send(()).unwrap();
+                    while !item.gone.lock().unwrap()[at + 1] {
+                        thread::yield_now();
+                    }
+                }
+            },
+            items,
+        );
+        begun.recv().unwrap();
+        pool.kill();
+        go.send(()).unwrap();
+        busy.wait().unwrap();
+        let _ = map.wait();
+        assert!(gone.lock().unwrap().iter().all(|gone| *gone));
+    }
+}
+
 #[test]
 fn a_map_is_finished_when_its_last_item_has_ended_or_been_withdrawn() {
     let pool = ThreadPool::new(1);

@@ -109,6 +109,7 @@ impl<T, R> Batch<T, R> {
     ) -> Option<Several<T>> {
         let mut state = self.state.lock();
         self.complete_several_in(&mut state, first, results);
+        debug_assert!(hand.is_empty(), "what it holds would be lost");
         let claim = self.claim_several_in(&mut state, most, hand);
         let several = if let Some((first, item)) = claim {
             state.used += 1;

@@ -153,15 +153,18 @@ impl<F, T, R> Map<F, T, R> {
     /// that error; `None`: it ends by itself.
     fn withdraw(&self, why: TaskError) -> Option<usize> {
         let mut seat = self.seat.lock();
-        if self.batch.is_drained() {
-            return None;
-        }
         let (items, rings) = self.batch.cancel();
-        // Whatever is fed after what has been withdrawn would take its place.
-        seat.refused = Some(why);
+        if items.is_some() {
+            // Whatever is fed after what has been withdrawn would take its place.
+            seat.refused = Some(why);
+        }
         drop(seat);
         self.tell(rings);
-        Some(items.len())
+        let items = items?;
+        let count = items.len();
+        // Their destructors are a program's.
+        shielded(|| drop(items));
+        Some(count)
     }
 
     /// Why the map has ended before its end, if it has.

@@ -262,7 +262,7 @@ impl BatchModel {
             }
             8 if !self.running.is_empty() => self.running[0].step(),
             3 => self.read(),
-            4 if self.fed > 20 => self.withdrawn += self.batch.cancel().0.len(),
+            4 if self.fed > 20 => self.cancel(),
             5 if !self.running.is_empty() => {
                 // A worker lets others go first, and comes back with its ticket.
                 let done = self.running.remove(0);
@@ -270,6 +270,13 @@ impl BatchModel {
             }
             _ => {}
         }
+    }
+
+    fn cancel(&mut self) {
+        let drained = self.batch.is_drained();
+        let (items, _) = self.batch.cancel();
+        assert_eq!(items.is_none(), drained);
+        self.withdrawn += items.map_or(0, |items| items.len());
     }
 
     fn feed(&mut self, count: usize) {
