@@ -502,11 +502,11 @@ fn a_kill_strands_nothing_behind_an_item_that_waits_for_it() {
                 gone: Arc::clone(&gone),
             })
             .collect();
-        let (begin, begun) = channel();
+        let (start, begun) = channel();
         let map = pool.map_async(
             move |item: Traced| {
                 if item.number == at {
-                    begin.send(()).unwrap();
+                    start.send(()).unwrap();
                     while !item.gone.lock().unwrap()[at + 1] {
                         thread::yield_now();
                     }
