@@ -13,7 +13,6 @@ use pyo3::types::{PyString, PyTuple};
 
 use crate::attach::{Hold, detached, stay_away};
 use crate::batch::Batch;
-use crate::slice::Slice;
 use crate::wake::Wake;
 
 /// The place of the result in the tuple that is a task.
@@ -190,7 +189,6 @@ pub struct Worker {
 /// What the worker keeps between two calls.
 struct Desk {
     hold: Hold,
-    slice: Slice,
     /// The job that the worker took last, until it has ended.
     taken: Option<Py<PyAny>>,
     /// The last task's message, for `wake`.
@@ -226,7 +224,6 @@ impl Worker {
             registered: AtomicBool::new(true),
             desk: Mutex::new(Desk {
                 hold: Hold::new(py)?,
-                slice: Slice::new(),
                 taken: None,
                 outgoing: None,
                 wake,
@@ -352,7 +349,6 @@ impl Worker {
             return Ok(Some(job.clone_ref(py)));
         }
         let busy = pool.queued() > 0;
-        self.desk.lock().map_err(poisoned)?.slice.watch();
         let next = detached(py, &self.core.get().turnstile, || {
             if let Some(wake) = wake {
                 if let Some(message) = outgoing {
@@ -390,9 +386,7 @@ impl Worker {
         let over = self.desk.lock().map_err(poisoned)?.hold.is_over();
         if over {
             detached(py, &self.core.get().turnstile, stay_away);
-            let mut desk = self.desk.lock().map_err(poisoned)?;
-            desk.hold.renew(true);
-            desk.slice.watch();
+            self.desk.lock().map_err(poisoned)?.hold.renew(true);
         }
         Ok(over)
     }

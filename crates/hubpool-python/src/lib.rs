@@ -6,7 +6,6 @@
 mod attach;
 mod batch;
 mod core;
-mod slice;
 mod wake;
 
 use pyo3::prelude::*;
