@@ -178,6 +178,7 @@ pub fn drive_batch(order: Order, limit: Option<usize>, steps: &[u8]) {
     let mut model = BatchModel {
         batch: Batch::new(order, limit),
         fed: 0,
+        cancelled: false,
         withdrawn: 0,
         tickets: 0,
         running: Vec::new(),
@@ -214,6 +215,7 @@ pub fn drive_batch(order: Order, limit: Option<usize>, steps: &[u8]) {
 struct BatchModel {
     batch: Batch<usize, usize>,
     fed: usize,
+    cancelled: bool,
     withdrawn: usize,
     tickets: usize,
     running: Vec<AtWork>,
@@ -273,6 +275,7 @@ impl BatchModel {
     }
 
     fn cancel(&mut self) {
+        self.cancelled = true;
         let drained = self.batch.is_drained();
         let (items, _) = self.batch.cancel();
         assert_eq!(items.is_none(), drained);
@@ -280,7 +283,8 @@ impl BatchModel {
     }
 
     fn feed(&mut self, count: usize) {
-        if self.withdrawn == 0 {
+        // Nothing follows what has been cancelled.
+        if !self.cancelled {
             let items = self.fed..self.fed + count;
             self.tickets += self.batch.feed(items, WORKERS);
             self.fed += count;
