@@ -29,7 +29,7 @@ def main() -> None:
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         # What `python -m` itself calls.
-        runpy._run_module_as_main(arguments[1])  # type: ignore[attr-defined]
+        runpy._run_module_as_main(arguments[1])  # type: ignore[attr-defined] # a private name
     else:
         sys.argv = arguments
         run_script(arguments[0])

@@ -75,7 +75,7 @@ class ExecutorWorker(_Worker):
 
     def _prepare(self) -> bool:
         # A thread that a task starts takes after this one.
-        threading.current_thread()._daemonic = False  # type: ignore[attr-defined]
+        threading.current_thread()._daemonic = False  # type: ignore[attr-defined] # a private name
         if self._initializer is not None:
             try:
                 self._initializer(*self._initargs)

@@ -102,7 +102,7 @@ class Future(concurrent.futures.Future[_T]):
         self._forks = None if work is None else _forks
 
     @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override]
+    def _condition(self) -> threading.Condition:  # type: ignore[override] # made when it is asked for
         # What concurrent.futures locks a future with. Nobody waits for it.
         if self._own_condition is None:
             with self._guard():
@@ -111,7 +111,7 @@ class Future(concurrent.futures.Future[_T]):
         return self._own_condition
 
     @property
-    def _waiters(self) -> _Waiters:  # type: ignore[override]
+    def _waiters(self) -> _Waiters:  # type: ignore[override] # a list in all but its type
         return _Waiters(self)
 
     def done(self) -> bool:
@@ -243,7 +243,7 @@ class Future(concurrent.futures.Future[_T]):
         for link in links:
             link.announce()
         if self._done_callbacks:
-            self._invoke_callbacks()  # type: ignore[attr-defined]
+            self._invoke_callbacks()  # type: ignore[attr-defined] # a private name
 
     def add_done_callback(self, fn: Callable[[Future[_T]], object]) -> None:
         """Call ``fn(future)`` once it is done, in the thread that ends it; now if it is.
@@ -277,7 +277,7 @@ class Future(concurrent.futures.Future[_T]):
                 raise self._exception
             if self._state != FINISHED:
                 raise CancelledError
-            return self._result  # type: ignore[no-any-return]
+            return self._result  # type: ignore[no-any-return] # no type of its own
         finally:
             # The exception's traceback refers to this frame.
             del self
@@ -291,7 +291,7 @@ class Future(concurrent.futures.Future[_T]):
             raise concurrent.futures.TimeoutError
         if self._state != FINISHED:
             raise CancelledError
-        return self._exception  # type: ignore[no-any-return]
+        return self._exception  # type: ignore[no-any-return] # no type of its own
 
     def _raise_exception(self) -> None:
         # What gevent.joinall(raise_error=True) calls.
@@ -321,7 +321,7 @@ class Future(concurrent.futures.Future[_T]):
         """
         if self._state not in _DONE:
             self._wait(timeout)
-        return self._result  # type: ignore[no-any-return]
+        return self._result  # type: ignore[no-any-return] # no type of its own
 
     def rawlink(self, callback: Callable[[Future[_T]], object]) -> None:
         """Have the calling thread's hub call ``callback(future)`` once it is done.
@@ -389,7 +389,7 @@ class Future(concurrent.futures.Future[_T]):
                 elif timeout is None:
                     waiter.get()
                 else:
-                    with Timeout(timeout, False):  # type: ignore[arg-type]
+                    with Timeout(timeout, False):  # type: ignore[arg-type] # gevent's stubs know no False
                         waiter.get()
             finally:
                 self._drop(link)

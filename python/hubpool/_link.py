@@ -94,4 +94,4 @@ class Notice:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Notice) and other.waiter is self.waiter
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment] # as Python does for what is not hashable

@@ -86,7 +86,7 @@ class _Worker(greenlet):
         name_thread(self.name)
         self.parent = getcurrent()
         self._thread_ident = _gevent.get_thread_ident()
-        self.parent.greenlet_tree_is_ignored = True  # type: ignore[union-attr]
+        self.parent.greenlet_tree_is_ignored = True  # type: ignore[union-attr] # it has just been set
         # run() has said what there is to say.
         with contextlib.suppress(BaseException):
             self.switch()
@@ -100,7 +100,7 @@ class _Worker(greenlet):
         """Pull jobs until the core lets the worker go."""
         # threading knows the thread only while it runs a task: an idle one can
         # neither be joined nor be waited for.
-        threads = threading._active  # type: ignore[attr-defined]
+        threads = threading._active  # type: ignore[attr-defined] # a private name
         ident = threading.get_ident()
         try:
             place = self._place = Worker(self._core, self._idle_task_timeout, self, self._wake)
@@ -219,7 +219,7 @@ class _Worker(greenlet):
 
     def _has_no_hooks(self) -> bool:
         """Whether there is nothing to do before a task, or after one that leaves nothing."""
-        return threading._profile_hook is None and threading._trace_hook is None  # type: ignore[attr-defined]
+        return threading._profile_hook is None and threading._trace_hook is None  # type: ignore[attr-defined] # private names
 
     def _run_task(  # noqa: PLR0913, PLR0917 - the parts of a task
         self, func: Any, args: Any, kwargs: Any, result: Any, context: Any, place: Worker
@@ -370,7 +370,7 @@ class _WorkerGreenlet(_Worker):
                 try:
                     for item in claims:
                         # The short way is for items around which there is nothing to do.
-                        if plain and hooks._profile_hook is None and hooks._trace_hook is None:  # type: ignore[attr-defined]
+                        if plain and hooks._profile_hook is None and hooks._trace_hook is None:  # type: ignore[attr-defined] # private names
                             slot[0] = func(*item) if zipped else func(item)
                         else:
                             slot[0], go_on = self._run_item(

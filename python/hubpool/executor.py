@@ -69,7 +69,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         self._work_queue: Any = TaskQueue(self._core)
         self._numbers = itertools.count()
         #: Every thread that was started, as in the standard library's class.
-        self._threads: set[ExecutorWorker] = set()  # type: ignore[assignment]
+        self._threads: set[ExecutorWorker] = set()  # type: ignore[assignment] # joined as threads are
 
     @property
     def _max_workers(self) -> int:
@@ -277,6 +277,6 @@ def _after_fork_in_child() -> None:
 
 
 # This is what the standard library's own executor registers with.
-threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+threading._register_atexit(_at_exit)  # type: ignore[attr-defined] # a private name
 
 _fork.in_child(_after_fork_in_child)

@@ -348,7 +348,7 @@ class ThreadPool(GroupMappingMixin):
             result = Reply(self.hub)
             self._submit(func, tuple(args), _NONE, result)
         try:
-            return result.get()  # type: ignore[no-any-return]
+            return result.get()  # type: ignore[no-any-return] # no type of its own
         except BaseException:
             if not result.ready():
                 self.cancel(result)
@@ -401,7 +401,7 @@ class ThreadPool(GroupMappingMixin):
                 "make a pool in this thread, or use apply(), which runs the function here"
             )
 
-    def spawn(  # type: ignore[override]
+    def spawn(  # type: ignore[override] # it returns no greenlet, as in gevent
         self, func: Callable[..., _T], *args: Any, **kwargs: Any
     ) -> AsyncResult[_T]:
         """Run ``func(*args, **kwargs)`` in a worker thread.
