@@ -242,7 +242,7 @@ impl<T, R> Batch<T, R> {
     /// follow. `None`: so it was already.
     pub fn cancel(&self) -> (Option<VecDeque<T>>, Rings) {
         let mut state = self.state.lock();
-        let drained = state.exhausted && state.pending.is_empty();
+        let drained = state.drained();
         state.exhausted = true;
         let pending = std::mem::take(&mut state.pending);
         self.note_drained(&state);
@@ -333,9 +333,7 @@ impl<T, R> Batch<T, R> {
     #[must_use]
     pub fn take_whole(&self) -> Taken<R> {
         let mut state = self.state.lock();
-        let whole =
-            !state.failed && state.exhausted && state.pending.is_empty() && state.running == 0;
-        if whole {
+        if !state.failed && state.all_ended() {
             state.reader = None;
             state.ready = 0;
             Taken::Ready(
@@ -441,10 +439,7 @@ impl<T, R> Batch<T, R> {
     }
 
     fn note_drained(&self, state: &State<T, R>) {
-        self.drained.store(
-            state.exhausted && state.pending.is_empty(),
-            Ordering::Relaxed,
-        );
+        self.drained.store(state.drained(), Ordering::Relaxed);
     }
 
     fn note_idle(&self, state: &State<T, R>) {
@@ -454,8 +449,19 @@ impl<T, R> Batch<T, R> {
 }
 
 impl<T, R> State<T, R> {
+    /// No item is pending, and none will follow.
+    fn drained(&self) -> bool {
+        self.exhausted && self.pending.is_empty()
+    }
+
+    /// Nor is one running.
+    fn all_ended(&self) -> bool {
+        self.drained() && self.running == 0
+    }
+
+    /// Nor is there a result to be read.
     fn finished(&self) -> bool {
-        self.exhausted && self.pending.is_empty() && self.running == 0 && self.ready == 0
+        self.all_ended() && self.ready == 0
     }
 
     fn tell(&mut self, ticket_came_back: bool, ring: impl FnOnce(Rings)) {
@@ -470,9 +476,7 @@ impl<T, R> State<T, R> {
     fn rings(&mut self) -> Rings {
         let reader = match self.reader {
             None => false,
-            Some(true) if !self.failed => {
-                self.exhausted && self.pending.is_empty() && self.running == 0
-            }
+            Some(true) if !self.failed => self.all_ended(),
             Some(_) => matches!(self.results.front(), Some(Some(_))) || self.finished(),
         };
         if reader {

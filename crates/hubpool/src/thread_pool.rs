@@ -251,13 +251,14 @@ impl ThreadPool {
     pub fn kill(&self) -> usize {
         let crew = self.crew();
         let mut count = 0;
-        for map in crew.maps() {
+        let maps = crew.maps();
+        for map in &maps {
             // A waker's panic, or an item's destructor's, keeps no other from its end.
             shielded(|| count += usize::from(map.kill()));
         }
         count += crew.refuse_queue(&Refusal::Cancelled);
         crew.pool.shrink_to(0);
-        for map in crew.maps() {
+        for map in maps {
             // What stands behind an item that runs still wants a thread, whose ticket may just have gone.
             map.call_worker(crew);
         }

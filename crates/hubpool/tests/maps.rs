@@ -1,10 +1,11 @@
 //! Maps as async programs and plain threads use them.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Barrier, Condvar, Mutex};
+use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -168,16 +169,22 @@ fn results_come_in_the_order_of_the_items_or_as_they_end() {
     }
 }
 
+/// A source of these items, and how many of them have been taken from it.
+fn counted(items: Range<usize>) -> (Arc<AtomicUsize>, impl Iterator<Item = usize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let source = items.inspect({
+        let taken = Arc::clone(&taken);
+        move |_| {
+            taken.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (taken, source)
+}
+
 #[test]
 fn no_more_items_are_taken_from_the_source_than_the_reader_looks_ahead() {
     let pool = ThreadPool::new(4);
-    let taken = Arc::new(AtomicUsize::new(0));
-    let source = {
-        let taken = Arc::clone(&taken);
-        (0..1_000).inspect(move |_| {
-            taken.fetch_add(1, Ordering::SeqCst);
-        })
-    };
+    let (taken, source) = counted(0..1_000);
     let results = pool.imap(|n| n, source).look_ahead(10).blocking();
     for (read, result) in results.enumerate() {
         assert_eq!(result.unwrap(), read);
@@ -190,13 +197,7 @@ fn no_more_items_are_taken_from_the_source_than_the_reader_looks_ahead() {
 #[test]
 fn a_reader_may_look_less_far_ahead_after_its_first_result() {
     let pool = ThreadPool::new(2);
-    let taken = Arc::new(AtomicUsize::new(0));
-    let source = {
-        let taken = Arc::clone(&taken);
-        (0..ITEMS).inspect(move |_| {
-            taken.fetch_add(1, Ordering::SeqCst);
-        })
-    };
+    let (taken, source) = counted(0..ITEMS);
     let mut results = pool.imap(|n| n, source).look_ahead(100);
     assert_eq!(block_on(results.next()).unwrap().unwrap(), 0);
     let mut results = results.look_ahead(4).blocking();
@@ -425,101 +426,6 @@ fn threads_leave_a_map_when_there_may_be_fewer_and_join_it_when_there_may_be_mor
         };
         assert!(results.into_iter().eq(0..ITEMS));
         assert_eq!(pool.size(), 2);
-    }
-}
-
-/// For items of which the first 500 are short, so that threads take several at once.
-fn pairs_after_short_ones() -> impl Fn(usize) -> usize + Clone {
-    let pair = Arc::new(Barrier::new(2));
-    move |n| {
-        if n >= 500 {
-            pair.wait();
-        }
-        n
-    }
-}
-
-#[test]
-fn items_wait_for_each_other_as_long_as_there_are_threads() {
-    for most in [1, 64] {
-        let pool = ThreadPool::builder().maxsize(2).claim(most).build();
-        let f = pairs_after_short_ones();
-        let whole = pool.blocking_map(f.clone(), 0..600).unwrap();
-        assert!(whole.into_iter().eq(0..600));
-        assert_eq!(pool.blocking_imap(f.clone(), 0..600).count(), 600);
-        assert_eq!(pool.blocking_imap_unordered(f, 0..600).count(), 600);
-    }
-}
-
-#[test]
-fn a_thread_that_may_come_later_takes_what_waits_behind_a_long_item() {
-    let pool = ThreadPool::new(1);
-    let f = pairs_after_short_ones();
-    let begun = Arc::new(AtomicUsize::new(0));
-    let map = pool.map_async(
-        {
-            let begun = Arc::clone(&begun);
-            move |n| {
-                begun.fetch_add(1, Ordering::SeqCst);
-                f(n)
-            }
-        },
-        0..600,
-    );
-    while begun.load(Ordering::SeqCst) <= 500 {
-        thread::yield_now();
-    }
-    pool.set_maxsize(2);
-    assert!(map.wait().unwrap().into_iter().eq(0..600));
-}
-
-/// An item that says when its function has it, or when it has been withdrawn.
-struct Traced {
-    number: usize,
-    gone: Arc<Mutex<Vec<bool>>>,
-}
-
-impl Drop for Traced {
-    fn drop(&mut self) {
-        self.gone.lock().unwrap()[self.number] = true;
-    }
-}
-
-#[test]
-fn a_kill_strands_nothing_behind_an_item_that_waits_for_it() {
-    // Some of these have the next one behind them in their thread's claim.
-    for at in 500..510 {
-        let pool = ThreadPool::new(2);
-        let (go, wait) = channel::<()>();
-        let busy = pool.apply_async(move || wait.recv().unwrap());
-        while pool.stats().queued > 0 {
-            thread::yield_now();
-        }
-        let gone = Arc::new(Mutex::new(vec![false; 700]));
-        let items: Vec<_> = (0..700)
-            .map(|number| Traced {
-                number,
-                gone: Arc::clone(&gone),
-            })
-            .collect();
-        let (start, begun) = channel();
-        let map = pool.map_async(
-            move |item: Traced| {
-                if item.number == at {
-                    start.send(()).unwrap();
-                    while !item.gone.lock().unwrap()[at + 1] {
-                        thread::yield_now();
-                    }
-                }
-            },
-            items,
-        );
-        begun.recv().unwrap();
-        pool.kill();
-        go.send(()).unwrap();
-        busy.wait().unwrap();
-        let _ = map.wait();
-        assert!(gone.lock().unwrap().iter().all(|gone| *gone));
     }
 }
 

@@ -120,6 +120,13 @@ fn spawn_waits_for_a_slot_and_apply_async_does_not() {
     );
 }
 
+/// A task that ends when it is let go, and what lets one go.
+fn gated() -> (Sender<()>, impl FnOnce() + Clone + Send + 'static) {
+    let (go, wait) = channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    (go, move || wait.lock().unwrap().recv().unwrap())
+}
+
 #[test]
 fn who_waits_for_a_slot_gets_it_first_come_first_served() {
     let pool = ThreadPool::builder().maxsize(1).backlog(1).build();
@@ -441,14 +448,9 @@ fn a_thread_that_can_not_be_started_is_the_tasks_error_and_leaves_no_task() {
 #[test]
 fn who_waits_for_a_slot_gets_it_when_half_of_a_long_backlog_is_free() {
     let pool = ThreadPool::builder().maxsize(1).backlog(8).build();
-    let (go, wait) = channel();
-    let wait = Arc::new(Mutex::new(wait));
-    let task = || {
-        let wait = Arc::clone(&wait);
-        move || wait.lock().unwrap().recv().unwrap()
-    };
-    let outstanding: Vec<_> = (0..8).map(|_| pool.blocking_spawn(task())).collect();
-    let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(pool.spawn(task()))).collect();
+    let (go, task) = gated();
+    let outstanding: Vec<_> = (0..8).map(|_| pool.blocking_spawn(task.clone())).collect();
+    let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(pool.spawn(task.clone()))).collect();
     let mut outstanding = outstanding.into_iter();
     for left in (4..8).rev() {
         assert!(
@@ -475,14 +477,9 @@ fn who_waits_for_a_slot_gets_it_when_half_of_a_long_backlog_is_free() {
 #[test]
 fn a_worker_never_lacks_a_task_while_somebody_waits_for_a_slot() {
     let pool = ThreadPool::builder().maxsize(2).backlog(3).build();
-    let (go, wait) = channel();
-    let wait = Arc::new(Mutex::new(wait));
-    let task = || {
-        let wait = Arc::clone(&wait);
-        move || wait.lock().unwrap().recv().unwrap()
-    };
-    let tasks: Vec<_> = (0..3).map(|_| pool.blocking_spawn(task())).collect();
-    let mut waiting = Box::pin(pool.spawn(task()));
+    let (go, task) = gated();
+    let tasks: Vec<_> = (0..3).map(|_| pool.blocking_spawn(task.clone())).collect();
+    let mut waiting = Box::pin(pool.spawn(task.clone()));
     assert!(poll(&mut waiting).is_pending());
     go.send(()).unwrap();
     // One of the three has ended; it would wait for ever if it needed half of them to end.
