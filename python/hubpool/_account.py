@@ -11,6 +11,7 @@ from gevent.event import AsyncResult, Event
 from gevent.hub import get_hub
 from gevent.hub import sleep as gevent_sleep
 
+from hubpool import _native
 from hubpool._hub import hub_wake
 from hubpool._report import Unretrieved, WatchedResult
 
@@ -26,49 +27,39 @@ _TICK = 0.001
 _DEEPEST = 100
 
 
-class Account:
+class Account(_native.Account):
     """What the hub's thread knows of one pool's outstanding work.
 
     Workers refer to it and not to the pool, so that a pool can be dropped
-    while its threads live. Only the hub's thread changes it.
+    while its threads live. Only the hub's thread changes it. Its native part counts, and
+    delivers values.
     """
 
-    __slots__ = ("_begun", "_events", "hub", "report_errors", "slots", "wake", "watchers")
+    __slots__ = ("_events", "hub", "report_errors", "wake", "watchers")
 
-    def __init__(self, hub: Any, slots: Any, report_errors: ReportErrors) -> None:
+    #: An error is reported where the hub would do it.
+    anywhere = False
+
+    def __new__(cls, hub: Any, slots: Any, _report_errors: ReportErrors) -> Account:
+        """Make the native part."""
+        return super().__new__(cls, hub_wake(hub).native, slots)
+
+    def __init__(self, hub: Any, _slots: Any, report_errors: ReportErrors) -> None:
         self.hub = hub
         self.report_errors = report_errors
-        self.slots = slots
         self.wake = hub_wake(hub)
-        #: One entry each; its operations are whole, whatever signal comes.
-        self._begun: list[None] = []
         #: Greenlets that wait for workers to end.
         self.watchers = 0
         self._events: list[Event] = []
 
-    @property
-    def outstanding(self) -> int:
-        """Tasks whose results have not been delivered, and maps at work."""
-        return len(self._begun)
+    def _watch(self) -> None:
+        self.wake.watch()
 
-    def begin(self) -> None:
-        """Count a task, or a map that has come to work."""
-        self._begun.append(None)
-        try:
-            self.wake.hold()
-        except BaseException:
-            self._begun.pop()
-            raise
+    def _unwatch(self) -> None:
+        self.wake.adjust()
 
-    def end(self) -> None:
-        """Take that back; tell who waits for the pool to be empty."""
-        self._begun.pop()
-        self.wake.release()
-        if not self._begun:
-            self.notify()
-
-    def deliver(self, result: AsyncResult[Any] | Reply | None, value: Any, error: Any) -> None:
-        """Settle a task's result; without one, report what happened."""
+    def deliver(self, result: AsyncResult[Any] | Reply | None, _value: None, error: Any) -> None:
+        """Settle a task's result with an error; without one, report what happened."""
         if result is None:
             if error is None:
                 self.notify()
@@ -77,20 +68,16 @@ class Account:
             return
         self.slots.release()
         try:
-            if error is not None:
-                if isinstance(result, WatchedResult):
-                    result.unretrieved = Unretrieved(self.wake, error)
-                elif self.report_errors == "always":
-                    self._handle_error(error)
+            if isinstance(result, WatchedResult):
+                result.unretrieved = Unretrieved(self.wake, error)
+            elif self.report_errors == "always":
+                self._handle_error(error)
         finally:
             try:
                 self.end()
             finally:
                 # This may run who waits for it.
-                if error is None:
-                    result.set(value)
-                else:
-                    _set_exception(result, error[1])
+                _set_exception(result, error[1])
 
     def cancel(self, result: AsyncResult[Any] | Reply, error: BaseException) -> None:
         """Settle the result of a task that will not be run."""

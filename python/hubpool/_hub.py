@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
@@ -26,17 +25,16 @@ class HubWake:
     One watches the list's descriptor. The loop counts it only between the first
     :meth:`hold` and the last :meth:`release`: an idle pool keeps no loop alive, and
     a pending task keeps one from ending. The other, while that pays, looks out for
-    messages when the hub has nothing else to do and would go to sleep.
+    messages when the hub has nothing else to do and would go to sleep. A greenlet that
+    is about to wait may do that in the hub's place, which spares a turn of the loop.
     """
 
     __slots__ = (
         "__weakref__",
         "_changing",
         "_counted",
-        "_holds",
         "_hub",
         "_lookout",
-        "_messages",
         "_watcher",
         "abandoned",
         "fileno",
@@ -53,14 +51,10 @@ class HubWake:
         #: In a forked child: the native list is the parent's, whose threads may have
         #: locked it, and is not to be touched.
         self.abandoned = False
-        #: One entry each; its operations are whole, whatever signal comes.
-        self._holds: list[None] = []
         #: Whether the loop counts the watcher; nobody knows while that is being changed.
         self._counted: bool | None = False
         #: Whether watchers are just being made, started or stopped.
         self._changing = False
-        #: Taken from the native list and not delivered.
-        self._messages: deque[Any] = deque()
 
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if not _is_finalizing():
@@ -68,25 +62,30 @@ class HubWake:
 
     def hold(self) -> None:
         """Watch for messages. Hub's thread only."""
-        self._holds.append(None)
-        try:
-            if not self._counted:
-                self._adjust()
-            self.look_out()
-        except BaseException:
-            self._holds.pop()
-            raise
+        if self.native.hold():
+            try:
+                self.watch()
+            except BaseException:
+                self.native.release()
+                raise
 
     def release(self) -> None:
         """Take back one :meth:`hold`. Hub's thread only."""
-        self._holds.pop()
-        if not self._holds and not self._looks_out():
-            self._adjust()
+        # Who looks out finds soon that nobody waits any more, and has the loop not count the watcher.
+        if self.native.release():
+            self.adjust()
 
-    def _adjust(self) -> None:
+    def watch(self) -> None:
+        """Do what the native part wants when it is held. Hub's thread only."""
+        if not self._counted:
+            self.adjust()
+        self.look_out()
+
+    def adjust(self) -> None:
+        """Have the loop count the watcher if somebody waits, and else not. Hub's thread only."""
         # A signal handler may come between any two instructions, hold or release, and
         # even wait. It finds that nobody knows, and does all that it needs itself.
-        while bool(self._holds) is not self._counted and not self.abandoned:
+        while bool(self.native.holds) is not self._counted and not self.abandoned:
             hub = self._hub()
             if hub is None or hub.loop is None:
                 self._leave_loop()
@@ -96,10 +95,11 @@ class HubWake:
                     return  # Who is about to enter the loop goes on from there.
                 self.enter_loop()
             # To stop a watcher and start it anew costs more on libuv than a whole task.
-            counted = bool(self._holds)
+            counted = bool(self.native.holds)
             self._counted = None
+            self.native.counted = False
             _gevent.count_watcher(self._watcher, counted)
-            self._counted = counted
+            self._counted = self.native.counted = counted
 
     def enter_loop(self) -> None:
         """Have the loop watch for messages, but not count the watcher. Hub's thread only."""
@@ -125,7 +125,7 @@ class HubWake:
 
         Hub's thread only. Nobody waits for such a message.
         """
-        if not self._holds:
+        if not self.native.holds:
             self.drain()
 
     def release_anywhere(self) -> None:
@@ -160,7 +160,7 @@ class HubWake:
     def _give_up_watchers(self) -> tuple[Any, Any]:
         watchers = self._watcher, self._lookout
         self._watcher = self._lookout = None
-        self._counted = False
+        self._counted = self.native.counted = self.native.looks_out = False
         return watchers
 
     def leave_destroyed_hub(self) -> None:
@@ -191,17 +191,18 @@ class HubWake:
     def look_out(self) -> None:
         """Look out for messages, if that pays, as soon as the hub is idle. Hub's thread only."""
         if (
-            not self._looks_out()
+            not self.native.looks_out
             and not self._changing
             and self._lookout is not None
             and self.native.look_out_pays()
         ):
             self._change_watchers(self._lookout.start, self._when_idle())
+            self.native.looks_out = True
 
-    def _looks_out(self) -> bool:
-        # If so, it finds soon that nobody waits any more, and has the loop not count the watcher.
-        lookout = self._lookout
-        return lookout is not None and lookout.active
+    def _stop_looking_out(self) -> None:
+        self.native.looks_out = False
+        if self._lookout is not None:
+            self._change_watchers(self._lookout.stop)
 
     def _change_watchers(self, change: Callable[..., object], *args: Any) -> None:
         # A signal handler that comes meanwhile leaves them alone.
@@ -223,23 +224,43 @@ class HubWake:
 
     def _on_idle(self) -> None:
         hub = self._hub()
-        if not self._holds or hub is None or hub.loop is None or self.abandoned:
-            if self._lookout is not None:
-                # Nobody has anything to wait for, or the hub was destroyed, and its loop was not.
-                self._change_watchers(self._lookout.stop)
-            self._adjust()
+        if not self.native.holds or hub is None or hub.loop is None or self.abandoned:
+            # Nobody has anything to wait for, or the hub was destroyed, and its loop was not.
+            self._stop_looking_out()
+            self.adjust()
             return
         if _gevent.has_callbacks(hub.loop):
             return  # Somebody is about to run; the hub will not sleep.
-        if self.native.look_out(self._messages):
+        if self.native.look_out():
             self._deliver()
         else:
-            self._change_watchers(self._lookout.stop)
+            self._stop_looking_out()
+
+    def stand_in(self) -> None:
+        """Look out in the hub's place, and deliver what any greenlet may.
+
+        For a greenlet that is about to wait, in the hub's thread. It has to look whether it still
+        must: nothing is done if others would run now, or if the hub needs its turn.
+        """
+        hub = self._hub()
+        if (
+            self.native.looks_out
+            and hub is not None
+            and hub.loop is not None
+            and not _gevent.has_callbacks(hub.loop)
+            and getcurrent() is not hub
+            and not self.abandoned
+        ):
+            found = self.native.stand_in()
+            if found:
+                self._deliver(elsewhere=hub)
+            elif found is not None:
+                self._stop_looking_out()
 
     def drain(self) -> None:
         """Deliver what has been posted by now. Hub's thread only."""
         if not self.abandoned:
-            self.native.drain(self._messages)
+            self.native.drain()
             self._deliver()
 
     def defer(self, function: Callable[[], object]) -> None:
@@ -247,30 +268,36 @@ class HubWake:
 
         For who is delivered one: to deliver them there would nest as deep as there are some.
         """
-        self.native.collect(self._messages)
-        self._messages.append(_call(function))
+        self.native.defer((_Deferred(function), None, None, None))
 
-    def _deliver(self) -> None:
+    def _deliver(self, elsewhere: Any = None) -> None:
         # Every message is delivered, whatever the ones before it raise. An
         # error of the system's kind switches to the main greenlet in between;
-        # the rest is delivered when the hub runs again.
-        todo = self._messages
+        # the rest is delivered when the hub runs again, as is what only the hub's
+        # greenlet may be told, if this is another: it runs code of the program's.
+        native = self.native
         try:
-            while todo:
+            while True:
+                target: Any = self
                 try:
-                    target, result, value, error = todo.popleft()
-                except IndexError:
-                    break  # A signal handler has let the hub run.
-                try:
+                    message = native.deliver_values()
+                    if message is None:
+                        break
+                    target, result, value, error = message
+                    if elsewhere is not None and not target.anywhere:
+                        native.put_back(message)
+                        elsewhere.loop.run_callback(self._deliver)
+                        break
+                    message = None
                     target.deliver(result, value, error)
                 except BaseException:  # noqa: BLE001 - the hub decides what to do with it
                     self.report(target, *sys.exc_info())
         except BaseException:
-            if todo:
+            if native.undelivered:
                 # A signal handler has raised between two of them.
-                self.native.post(_call(_wake_up))
+                native.post(_call(_wake_up))
             # Or the hub is being destroyed: libuv's loop goes on until it counts nothing.
-            self._adjust()
+            self.adjust()
             raise
 
     def report(self, context: Any, *exc_info: Any) -> None:
@@ -292,11 +319,22 @@ class _Call:
 
     __slots__ = ("_function",)
 
+    #: Whether any greenlet of the hub's thread may deliver it, or the hub alone.
+    anywhere = False
+
     def __init__(self, function: Callable[[], object]) -> None:
         self._function = function
 
     def deliver(self, _result: None, _value: None, _error: None) -> None:
         self._function()
+
+
+class _Deferred(_Call):
+    """The target of a message that is a function to call after others."""
+
+    __slots__ = ()
+
+    anywhere = True
 
 
 def _call(function: Callable[[], object]) -> tuple[_Call, None, None, None]:

@@ -42,6 +42,9 @@ class HubLink(Link):
 
     __slots__ = ("_wake", "native")
 
+    #: What it tells may be a callback of the program's, which is for the hub's greenlet.
+    anywhere = False
+
     def __init__(self, hub: Any, tell: Callable[[Any], object], argument: Any) -> None:
         super().__init__(tell, argument)
         self._wake = hub_wake(hub)

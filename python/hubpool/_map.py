@@ -235,6 +235,7 @@ class _Feed:
         self._attend()
         if results is None:
             self._room.set()  # With a limit, who waits makes room.
+            self.wake.stand_in()
             self._there.wait()
         elif results:
             self._room.set()
@@ -248,6 +249,7 @@ class _Feed:
             results = self.batch.take_whole()
             if results is not None or self.batch.failed:
                 return results
+            self.wake.stand_in()
             self._there.wait()
 
     def take_to_failure(self) -> tuple[list[Any], Failure | None]:
@@ -271,6 +273,8 @@ class _Post:
     """The target of a batch's messages, which knows the feed while it works."""
 
     __slots__ = ("feed",)
+
+    anywhere = True
 
     def __init__(self) -> None:
         self.feed: _Feed | None = None

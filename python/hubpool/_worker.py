@@ -293,7 +293,11 @@ class _WorkerGreenlet(_Worker):
             raise
 
     def _has_no_hooks(self) -> bool:
-        return self._overrides_no_hooks() and _Worker._has_no_hooks(self)
+        return (
+            self._overrides_no_hooks()
+            and threading._profile_hook is None
+            and threading._trace_hook is None  # type: ignore[attr-defined] # private names
+        )
 
     def _overrides_no_hooks(self) -> bool:
         kind, own = type(self), self.__dict__
@@ -314,10 +318,14 @@ class _WorkerGreenlet(_Worker):
             del job
             value, error, go_on = self._run_task(func, args, kwargs, result, context, place)
             del context
-            if error is not None:
+            account = self._account
+            if error is None:
+                del func, args, kwargs
+                place.finish_with_value(account, result, value)
+            else:
                 error = ((self, func), error)
-            del func, args, kwargs
-            place.finish(self._account.wake.native, (self._account, result, value, error))
+                del func, args, kwargs
+                place.finish(account.wake.native, (account, result, None, error))
             del result, value, error
         else:
             go_on = self._run_batch(job, place)

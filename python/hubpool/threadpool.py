@@ -345,7 +345,7 @@ class ThreadPool(GroupMappingMixin):
         if kwds or self._report_errors == "unretrieved" or not self._spawns():
             result = self.spawn(func, *args, **kwds)
         else:
-            result = Reply(self.hub)
+            result = Reply(self._account)
             self._submit(func, tuple(args), _NONE, result)
         try:
             return result.get()  # type: ignore[no-any-return] # no type of its own
@@ -429,6 +429,8 @@ class ThreadPool(GroupMappingMixin):
         task = (func, args, kwargs or _NONE, result, self._new_context())
         while True:
             slots = self._available_worker_threads_greenlet_sem
+            if slots.locked():
+                self._account.wake.stand_in()
             slots.acquire()
             if slots is self._available_worker_threads_greenlet_sem:
                 break

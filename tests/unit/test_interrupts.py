@@ -14,6 +14,7 @@ from gates import settle, until
 
 import hubpool
 from hubpool import _hub, from_thread
+from hubpool._account import Account
 from hubpool._hub import hub_wake
 
 if TYPE_CHECKING:
@@ -32,57 +33,67 @@ def on_signal() -> Iterator[list[Callable[[], object]]]:
     signal.signal(signal.SIGUSR1, before)
 
 
-class _Interrupted(list[Any]):
-    """A list that a signal comes after each change of."""
+def _interrupt_after(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function with a signal at its end."""
 
-    def append(self, item: Any) -> None:
-        super().append(item)
+    def interrupted(*args: Any) -> Any:
+        result = function(*args)
         signal.raise_signal(signal.SIGUSR1)
+        return result
 
-    def pop(self, *args: Any) -> Any:
-        item = super().pop(*args)
-        signal.raise_signal(signal.SIGUSR1)
-        return item
+    return interrupted
 
 
-@pytest.mark.parametrize("place", ["_begun", "_holds"])
+@pytest.mark.parametrize(
+    ("owner", "place"),
+    [
+        (Account, "begin"),
+        (Account, "_watch"),
+        (Account, "notify"),
+        (_hub._gevent, "count_watcher"),
+    ],
+)
 def test_a_signal_handler_spawns_while_a_task_is_being_counted(
-    make_pool: MakePool, on_signal: list[Callable[[], object]], place: str
+    make_pool: MakePool,
+    on_signal: list[Callable[[], object]],
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    place: str,
 ) -> None:
     pool = make_pool(3)
     pool.apply(int)
+    settle()
     wake = pool._account.wake
-    before = list(wake._holds)
-    counted = wake if place == "_holds" else pool._account
-    setattr(counted, place, _Interrupted(getattr(counted, place)))
+    before = wake.native.holds
+    monkeypatch.setattr(owner, place, _interrupt_after(getattr(owner, place)))
     results = []
-    on_signal.append(lambda: results.append(pool.spawn(int)))
+    spawn = lambda: results.append(pool.spawn(int))  # noqa: E731 - each is called once
+    on_signal.append(spawn)
     results.append(pool.spawn(int))
     # As it begins, and as it ends.
-    on_signal.append(lambda: results.append(pool.spawn(int)))
+    on_signal.append(spawn)
     gevent.joinall(results, timeout=10)
     assert pool.join(10)
     settle()
-    setattr(counted, place, list(getattr(counted, place)))
-    assert [result.get() for result in results] == [0, 0, 0]
-    assert (wake._holds, pool._account.outstanding) == (before, 0)
+    assert [result.get() for result in results] == [0] * len(results)
+    assert len(results) >= 2
+    assert (wake.native.holds, pool._account.outstanding) == (before, 0)
 
 
 @pytest.mark.skipif("libuv" in gevent.config.loop.__module__, reason="gevent's libuv loop breaks")
 def test_a_signal_handler_waits_while_a_map_begins(
-    make_pool: MakePool, on_signal: list[Callable[[], object]]
+    make_pool: MakePool,
+    on_signal: list[Callable[[], object]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = make_pool(2)
     pool.apply(int)
-
-    class Begun(_Interrupted):
-        """The map's message is delivered while the signal is handled."""
-
+    # The map's message is delivered while the signal is handled.
     on_signal.append(lambda: pool.apply(int) or gevent.sleep(0.01))
-    pool._account._begun = Begun()
+    monkeypatch.setattr(Account, "begin", _interrupt_after(Account.begin))
     assert pool.map(int, [1]) == [1]
+    assert not on_signal
     assert pool.join(10)
-    pool._account._begun = list(pool._account._begun)
     assert (len(pool), pool._account.outstanding) == (0, 0)
 
 

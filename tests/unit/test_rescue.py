@@ -7,7 +7,6 @@ import gc
 import os
 import sys
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -285,7 +284,8 @@ def test_a_message_is_not_lost_when_the_one_before_it_is_interrupted() -> None:
     wake = hub_wake(gevent.get_hub())
     report = wake.__class__.report
     wake.hold()
-    wake._messages.extend((Target(), number, None, None) for number in range(4))
+    for number in range(4):
+        wake.native.defer((Target(), number, None, None))
     try:
         # The report itself is hit, so the exception leaves the delivery.
         wake.__class__.report = fail  # type: ignore[method-assign]
@@ -436,9 +436,8 @@ def test_a_notice_that_nobody_waits_for_any_more_does_not_stay(pool: hubpool.Thr
         return calls >= 2
 
     account.wait_until(condition)
-    left: deque[object] = deque()
-    account.wake.native.drain(left)
-    assert not left
+    account.wake.native.drain()
+    assert not account.wake.native.undelivered
 
 
 def test_a_forked_child_leaves_the_loops_of_other_threads_alone() -> None:

@@ -10,7 +10,7 @@ use pyo3::types::PyList;
 
 use crate::attach::{cores, cpu_time, this_thread};
 use crate::core::{Core, Job, Worker};
-use crate::wake::Wake;
+use crate::wake::{Message, Wake};
 
 /// How long a worker stays with a batch while other jobs wait.
 const TURN: Duration = Duration::from_millis(1);
@@ -257,7 +257,10 @@ impl Batch {
     }
 
     fn ring(&self, py: Python<'_>) -> impl FnOnce(Rings) {
-        move |_| self.wake.get().post_attached(self.message.clone_ref(py))
+        move |_| {
+            let message = Message::Other(self.message.clone_ref(py));
+            self.wake.get().post_attached(message);
+        }
     }
 }
 

@@ -11,9 +11,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
+use crate::account::Account;
 use crate::attach::{Hold, detached, stay_away};
 use crate::batch::Batch;
-use crate::wake::Wake;
+use crate::wake::{Message, Wake};
 
 /// The place of the result in the tuple that is a task.
 const RESULT: usize = 3;
@@ -192,7 +193,7 @@ struct Desk {
     /// The job that the worker took last, until it has ended.
     taken: Option<Py<PyAny>>,
     /// The last task's message, for `wake`.
-    outgoing: Option<Py<PyAny>>,
+    outgoing: Option<Message>,
     /// The hub that the last message was for, or that the pool belongs to.
     wake: Option<Py<Wake>>,
 }
@@ -240,7 +241,9 @@ impl Worker {
         match self.desk.try_lock() {
             Ok(desk) => {
                 visit.call(&desk.taken)?;
-                visit.call(&desk.outgoing)?;
+                if let Some(message) = &desk.outgoing {
+                    message.visit(&visit)?;
+                }
                 visit.call(&desk.wake)
             }
             Err(_) => Ok(()),
@@ -272,10 +275,7 @@ impl Worker {
 
     /// Keeps a message for a hub. The next call of `next` sends it.
     fn keep(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
-        let mut desk = self.desk.lock().map_err(poisoned)?;
-        desk.outgoing = Some(message);
-        desk.wake = Some(wake);
-        Ok(())
+        self.leave_message(wake, Message::Other(message))
     }
 
     /// Takes a job that the worker has not got from the queue.
@@ -302,6 +302,24 @@ impl Worker {
     fn finish(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
         self.end()?;
         self.keep(wake, message)
+    }
+
+    /// Counts the task as ended, and leaves the value for its result.
+    fn finish_with_value(
+        &self,
+        py: Python<'_>,
+        account: Py<Account>,
+        result: Py<PyAny>,
+        value: Py<PyAny>,
+    ) -> PyResult<()> {
+        self.end()?;
+        let wake = account.get().wake.clone_ref(py);
+        let value = Message::Value {
+            account,
+            result,
+            value,
+        };
+        self.leave_message(wake, value)
     }
 
     /// The job that was taken and has not ended: for a worker that something has
@@ -381,6 +399,13 @@ impl Worker {
 }
 
 impl Worker {
+    fn leave_message(&self, wake: Py<Wake>, message: Message) -> PyResult<()> {
+        let mut desk = self.desk.lock().map_err(poisoned)?;
+        desk.outgoing = Some(message);
+        desk.wake = Some(wake);
+        Ok(())
+    }
+
     /// Lets others have the interpreter if the worker has had it for long. Returns whether it has.
     pub fn give_way(&self, py: Python<'_>) -> PyResult<bool> {
         let over = self.desk.lock().map_err(poisoned)?.hold.is_over();

@@ -3,9 +3,11 @@
 //! Every wait for another thread happens with the interpreter detached, and
 //! no user code is called from here: the worker loop is Python bytecode.
 
+mod account;
 mod attach;
 mod batch;
 mod core;
+mod reply;
 mod wake;
 
 use pyo3::prelude::*;
@@ -13,9 +15,13 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
+    use crate::account::Account;
+    #[pymodule_export]
     use crate::batch::{Batch, Claims};
     #[pymodule_export]
     use crate::core::{Core, Worker, name_thread};
+    #[pymodule_export]
+    use crate::reply::Reply;
     #[pymodule_export]
     use crate::wake::Wake;
 }

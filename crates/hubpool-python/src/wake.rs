@@ -1,18 +1,66 @@
 //! One hub's completion list, and the descriptor that wakes the hub.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use hubpool::binding::Outbox;
-use pyo3::intern;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+
+use crate::account::{Account, take_one};
+
+/// For how long greenlets may look out one after another in the hub's place, which does
+/// nothing else meanwhile: no timer fires, and no descriptor is seen to be ready.
+const STAND_IN_TIME: Duration = Duration::from_micros(100);
+
+/// What a hub is told.
+pub enum Message {
+    /// A task's value, which is for its result.
+    Value {
+        account: Py<Account>,
+        result: Py<PyAny>,
+        value: Py<PyAny>,
+    },
+    /// A tuple of a target and the three arguments of its method `deliver`.
+    Other(Py<PyAny>),
+}
+
+impl Message {
+    /// Shows the collector what it refers to.
+    pub fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Value {
+                account,
+                result,
+                value,
+            } => {
+                visit.call(account)?;
+                visit.call(result)?;
+                visit.call(value)
+            }
+            Self::Other(message) => visit.call(message),
+        }
+    }
+}
 
 /// Messages for one hub, with a descriptor that is readable while there are
 /// some: an eventfd on Linux, a pipe on other systems.
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Wake {
-    outbox: Outbox<Py<PyAny>>,
+    outbox: Outbox<Message>,
+    /// What the hub has taken and not delivered, oldest first.
+    tray: Mutex<VecDeque<Message>>,
+    /// How many wait for messages. Of the hub's thread, as are the rest.
+    holds: AtomicUsize,
+    /// Whether it is known that the hub's loop counts the watcher of the descriptor.
+    counted: AtomicBool,
+    /// Whether the hub looks out before it sleeps.
+    looks_out: AtomicBool,
+    /// Since when others have looked out in its place; `None` if the hub has, since then.
+    stand_in_since: Mutex<Option<Instant>>,
     /// `None` once it is closed.
     ends: Mutex<Option<Ends>>,
 }
@@ -30,13 +78,18 @@ impl Wake {
         let (reader, writer) = open().map_err(std::io::Error::from)?;
         Ok(Self {
             outbox: Outbox::new(),
+            tray: Mutex::default(),
+            holds: AtomicUsize::new(0),
+            counted: AtomicBool::new(false),
+            looks_out: AtomicBool::new(false),
+            stand_in_since: Mutex::new(None),
             ends: Mutex::new(Some(Ends { reader, writer })),
         })
     }
 
     /// The descriptor that the hub's loop watches; -1 once it is closed.
     fn fileno(&self) -> i32 {
-        self.ends()
+        lock(&self.ends)
             .as_ref()
             .map_or(-1, |ends| ends.reader.as_raw_fd())
     }
@@ -44,34 +97,101 @@ impl Wake {
     /// Closes the descriptor of a hub that has been destroyed. Messages may
     /// still be posted; they wake nobody.
     fn close(&self) {
-        self.ends().take();
+        lock(&self.ends).take();
     }
 
     /// Adds a message; wakes the hub if nothing else has. Any thread may call it.
-    pub fn post(&self, message: Py<PyAny>) {
-        if self.outbox.push(message)
-            && let Some(ends) = &*self.ends()
-        {
-            let fd = ends.writer.as_ref().unwrap_or(&ends.reader);
-            // It fails only if the counter or the pipe is full, and then the
-            // descriptor is readable already.
-            let _ = rustix::io::write(fd.as_fd(), &1_u64.to_ne_bytes());
-        }
+    #[pyo3(name = "post")]
+    fn post_other(&self, message: Py<PyAny>) {
+        self.post(Message::Other(message));
     }
 
-    /// Answers a wake-up: moves all messages, oldest first, into a deque, so that no signal
-    /// handler can come between. For the hub's thread.
-    fn drain(&self, into: &Bound<'_, PyAny>) -> PyResult<()> {
-        if let Some(ends) = &*self.ends() {
+    /// Counts somebody who waits for messages. Returns whether the loop must be told of that, or a
+    /// look-out may begin. No signal handler can come between two steps of this or the others.
+    pub fn hold(&self) -> bool {
+        self.holds.fetch_add(1, Ordering::Relaxed);
+        let counted = self.counted.load(Ordering::Relaxed);
+        !counted || (!self.looks_out.load(Ordering::Relaxed) && self.outbox.look_out_pays())
+    }
+
+    /// Takes that back. Returns whether the loop must be told of it.
+    pub fn release(&self) -> PyResult<bool> {
+        let last = take_one(&self.holds)? == 1;
+        Ok(last && !self.looks_out.load(Ordering::Relaxed))
+    }
+
+    /// How many wait for messages.
+    #[getter]
+    fn holds(&self) -> usize {
+        self.holds.load(Ordering::Relaxed)
+    }
+
+    #[setter]
+    fn set_counted(&self, counted: bool) {
+        self.counted.store(counted, Ordering::Relaxed);
+    }
+
+    #[getter]
+    fn looks_out(&self) -> bool {
+        self.looks_out.load(Ordering::Relaxed)
+    }
+
+    #[setter]
+    fn set_looks_out(&self, looks_out: bool) {
+        self.looks_out.store(looks_out, Ordering::Relaxed);
+    }
+
+    /// Answers a wake-up: takes all messages, for the next delivery. For the hub's thread, as are
+    /// the rest.
+    fn drain(&self) {
+        if let Some(ends) = &*lock(&self.ends) {
             // The descriptor is emptied first: a message that comes now rings anew.
             let _ = rustix::io::read(ends.reader.as_fd(), &mut [0_u8; 8]);
         }
-        extend(into, self.outbox.drain())
+        lock(&self.tray).extend(self.outbox.drain());
     }
 
-    /// Moves what there is into a deque, without answering a wake-up. For the hub's thread.
-    fn collect(&self, into: &Bound<'_, PyAny>) -> PyResult<()> {
-        extend(into, self.outbox.collect())
+    /// Takes what there is, without answering a wake-up, and puts a message behind it.
+    fn defer(&self, message: Py<PyAny>) {
+        let messages = self.outbox.collect();
+        let mut tray = lock(&self.tray);
+        tray.extend(messages);
+        tray.push_back(Message::Other(message));
+    }
+
+    /// Delivers values until it comes to something else, which it takes off the list and returns;
+    /// `None` if there is nothing left. A reply whose greenlet waits is something else: nothing
+    /// switches from here.
+    fn deliver_values(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        loop {
+            let message = lock(&self.tray).pop_front();
+            match message {
+                Some(Message::Value {
+                    account,
+                    result,
+                    value,
+                }) => {
+                    if Account::settle(account.bind(py), result.bind(py), value)? {
+                        let none = py.None();
+                        let switch = (result, &none, &none, &none).into_pyobject(py)?;
+                        return Ok(Some(switch.into_any().unbind()));
+                    }
+                }
+                Some(Message::Other(message)) => return Ok(Some(message)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Puts a message back that has been taken off the list.
+    fn put_back(&self, message: Py<PyAny>) {
+        lock(&self.tray).push_front(Message::Other(message));
+    }
+
+    /// Whether there is something to deliver.
+    #[getter]
+    fn undelivered(&self) -> bool {
+        !lock(&self.tray).is_empty()
     }
 
     /// Whether it is worth the hub's time to look out before it sleeps.
@@ -80,24 +200,43 @@ impl Wake {
     }
 
     /// Watches for messages for some microseconds, with the interpreter let
-    /// go, and moves what there is into a deque. `False`: there is nothing. For the hub's
-    /// thread, with nothing else to do.
-    fn look_out(&self, into: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let messages = into.py().detach(|| self.outbox.look_out());
-        let any = !messages.is_empty();
-        extend(into, messages)?;
-        Ok(any)
+    /// go, and takes what there is. `False`: there is nothing. For the hub, which has nothing
+    /// else to do.
+    fn look_out(&self, py: Python<'_>) -> bool {
+        *lock(&self.stand_in_since) = None;
+        self.watch(py)
+    }
+
+    /// Does the same in the hub's place; `None` if others have done it for so long that the hub must
+    /// have its turn.
+    fn stand_in(&self, py: Python<'_>) -> Option<bool> {
+        {
+            let mut since = lock(&self.stand_in_since);
+            if since.get_or_insert_with(Instant::now).elapsed() > STAND_IN_TIME {
+                *since = None;
+                return None;
+            }
+        }
+        Some(self.watch(py))
     }
 }
 
 impl Wake {
-    fn ends(&self) -> MutexGuard<'_, Option<Ends>> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Adds a message; wakes the hub if nothing else has.
+    pub fn post(&self, message: Message) {
+        if self.outbox.push(message)
+            && let Some(ends) = &*lock(&self.ends)
+        {
+            let fd = ends.writer.as_ref().unwrap_or(&ends.reader);
+            // It fails only if the counter or the pipe is full, and then the
+            // descriptor is readable already.
+            let _ = rustix::io::write(fd.as_fd(), &1_u64.to_ne_bytes());
+        }
     }
 
     /// Adds a message of a worker that has the interpreter; it must tell the hub when it
     /// [has let go](Self::let_go).
-    pub fn post_attached(&self, message: Py<PyAny>) {
+    pub fn post_attached(&self, message: Message) {
         self.outbox.occupy(true);
         self.post(message);
     }
@@ -111,15 +250,18 @@ impl Wake {
     pub fn looking(&self) -> bool {
         self.outbox.looking()
     }
+
+    fn watch(&self, py: Python<'_>) -> bool {
+        let messages = py.detach(|| self.outbox.look_out());
+        let any = !messages.is_empty();
+        lock(&self.tray).extend(messages);
+        any
+    }
 }
 
-fn extend(into: &Bound<'_, PyAny>, messages: Vec<Py<PyAny>>) -> PyResult<()> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let py = into.py();
-    into.call_method1(intern!(py, "extend"), (PyList::new(py, messages)?,))?;
-    Ok(())
+/// Locks what is never held while anything runs that could panic, or wait.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(target_os = "linux")]

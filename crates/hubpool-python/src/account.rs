@@ -1,0 +1,110 @@
+//! What each task costs the account of its pool: how many are outstanding, and a value delivered.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::reply::Reply;
+use crate::wake::Wake;
+
+/// The part of a pool's account that every task goes through. Its subclass, in Python, does
+/// the rest: `_watch`, `_unwatch` and `notify`. Only the hub's thread calls it, and no
+/// signal handler can come between two steps.
+#[pyclass(frozen, subclass, module = "hubpool._native")]
+pub struct Account {
+    pub wake: Py<Wake>,
+    /// The semaphore that a task has acquired.
+    slots: Py<PyAny>,
+    /// Tasks whose results have not been delivered, and maps at work.
+    outstanding: AtomicUsize,
+}
+
+#[pymethods]
+impl Account {
+    #[new]
+    fn new(wake: Py<Wake>, slots: Py<PyAny>) -> Self {
+        Self {
+            wake,
+            slots,
+            outstanding: AtomicUsize::new(0),
+        }
+    }
+
+    /// Tasks whose results have not been delivered, and maps at work.
+    #[getter]
+    fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// The semaphore that a task has acquired.
+    #[getter]
+    fn slots(&self, py: Python<'_>) -> Py<PyAny> {
+        self.slots.clone_ref(py)
+    }
+
+    /// Counts a task, or a map that has come to work.
+    fn begin(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        this.outstanding.fetch_add(1, Ordering::Relaxed);
+        if this.wake.get().hold()
+            && let Err(error) = slf.call_method0(intern!(slf.py(), "_watch"))
+        {
+            this.outstanding.fetch_sub(1, Ordering::Relaxed);
+            this.wake.get().release()?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Takes that back; tells who waits for the pool to be empty.
+    fn end(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        let before = take_one(&this.outstanding)?;
+        let unwatched = if this.wake.get().release()? {
+            slf.call_method0(intern!(slf.py(), "_unwatch")).map(drop)
+        } else {
+            Ok(())
+        };
+        if before == 1 {
+            slf.call_method0(intern!(slf.py(), "notify"))?;
+        }
+        unwatched
+    }
+}
+
+impl Account {
+    /// Settles a task's result with its value. Returns whether it is a reply whose greenlet waits: the
+    /// caller sees to it that it goes on.
+    pub fn settle(
+        slf: &Bound<'_, Self>,
+        result: &Bound<'_, PyAny>,
+        value: Py<PyAny>,
+    ) -> PyResult<bool> {
+        let py = slf.py();
+        // Whatever goes wrong, the rest is done.
+        let released = slf.get().slots.call_method0(py, intern!(py, "release"));
+        let ended = Self::end(slf);
+        let waits = if let Ok(reply) = result.cast::<Reply>() {
+            reply.get().set(value);
+            Ok(reply.get().is_awaited())
+        } else {
+            result
+                .call_method1(intern!(py, "set"), (value,))
+                .map(|_| false)
+        };
+        released?;
+        ended?;
+        waits
+    }
+}
+
+/// Takes one away from a count; returns what it was.
+pub fn take_one(count: &AtomicUsize) -> PyResult<usize> {
+    count
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            count.checked_sub(1)
+        })
+        .map_err(|_| PyRuntimeError::new_err("there is nothing to take back"))
+}
