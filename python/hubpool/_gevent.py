@@ -65,9 +65,13 @@ def is_threading_patched() -> bool:
     return monkey.is_module_patched("threading")
 
 
-def has_callbacks(loop: Any) -> bool:
-    """Whether the loop is about to run callbacks, which includes all runnable greenlets."""
-    return bool(loop._callbacks)
+def has_callbacks(hub: Any) -> bool:
+    """Whether the hub is about to run callbacks, which includes all runnable greenlets.
+
+    A destroyed one is not about to do anything else.
+    """
+    loop = hub.loop
+    return loop is None or bool(loop._callbacks)
 
 
 def resize_semaphore(semaphore: Semaphore, more: int) -> None:

@@ -229,7 +229,7 @@ class HubWake:
             self._stop_looking_out()
             self.adjust()
             return
-        if _gevent.has_callbacks(hub.loop):
+        if _gevent.has_callbacks(hub):
             return  # Somebody is about to run; the hub will not sleep.
         if self.native.look_out():
             self._deliver()
@@ -242,16 +242,12 @@ class HubWake:
         For a greenlet that is about to wait, in the hub's thread. It has to look whether it still
         must: nothing is done if others would run now, or if the hub needs its turn.
         """
-        hub = self._hub()
-        if (
-            self.native.looks_out
-            and hub is not None
-            and hub.loop is not None
-            and not _gevent.has_callbacks(hub.loop)
-            and getcurrent() is not hub
-            and not self.abandoned
-        ):
-            found = self.native.stand_in()
+        native = self.native
+        if native.looks_out:
+            hub = self._hub()
+            if hub is None or _gevent.has_callbacks(hub) or getcurrent() is hub:
+                return
+            found = native.stand_in()
             if found:
                 self._deliver(elsewhere=hub)
             elif found is not None:
@@ -365,6 +361,14 @@ def hub_wake(hub: Any) -> HubWake:
     return wake
 
 
+def stand_in() -> None:
+    """Look out in the place of the calling thread's hub, if it has a wake."""
+    hub = _gevent.get_hub_if_exists()
+    wake = None if hub is None else hub.__dict__.get(_WAKE_ATTRIBUTE)
+    if wake is not None:
+        wake.stand_in()
+
+
 def all_wakes() -> list[HubWake]:
     """Return every wake there is. Any thread."""
     wakes = [ref() for ref in list(_wakes.values())]
@@ -383,6 +387,7 @@ def abandon_wakes() -> None:
     """
     for wake in all_wakes():
         wake.abandoned = True
+        wake.native.looks_out = False
         hub = wake._hub()
         if hub is None or hub.__dict__.pop(_WAKE_ATTRIBUTE, None) is None:
             continue

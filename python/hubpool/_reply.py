@@ -10,6 +10,9 @@ from gevent.hub import getcurrent
 from hubpool import _native
 
 
+_NOTHING: Any = object()
+
+
 class Reply(_native.Reply):
     """A result for the greenlet that has asked for it, and for nobody else.
 
@@ -23,8 +26,10 @@ class Reply(_native.Reply):
 
     def get(self) -> Any:
         """Wait cooperatively; return the value or raise the error."""
-        if not self.ready():
-            self.account.wake.stand_in()
+        self.account.wake.stand_in()
+        value = self.take(_NOTHING)
+        if value is not _NOTHING:
+            return value
         if not self.ready():
             self.waiter = getcurrent()
             try:
@@ -34,14 +39,14 @@ class Reply(_native.Reply):
             if switched is not self:
                 # Somebody else has switched to the greenlet, or the hub is dead.
                 raise InvalidSwitchError(f"Invalid switch into apply(): {switched!r}")
-        exc_info = self.exc_info
-        if exc_info is None:
-            return self.take()
-        _, error, traceback = exc_info
+            value = self.take(_NOTHING)
+            if value is not _NOTHING:
+                return value
+        _, error, traceback = self.exc_info
         try:
             raise error.with_traceback(traceback)
         finally:
-            self.exc_info = exc_info = error = traceback = None
+            self.exc_info = error = traceback = None
 
     def set_exception(self, error: BaseException, exc_info: Any = None) -> None:
         """Give the greenlet an error. Hub's thread only."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gevent.event import AsyncResult
+from hubpool._result import TaskResult
 
 if TYPE_CHECKING:
     from hubpool._hub import HubWake
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 #: When the error of a task is passed to ``hub.handle_error``: as it happens, as
 #: gevent does; when its result is dropped and nobody has retrieved the error; never.
 ReportErrors = Literal["always", "unretrieved", "never"]
+_CHOICES = get_args(ReportErrors)
 
 
 def check_report_errors(report_errors: Any) -> None:
     """Raise :exc:`ValueError` for what is none of them."""
-    choices = get_args(ReportErrors)
-    if report_errors not in choices:
-        raise ValueError(f"report_errors must be one of {choices}: {report_errors!r}")
+    if report_errors not in _CHOICES:
+        raise ValueError(f"report_errors must be one of {_CHOICES}: {report_errors!r}")
 
 
 class Unretrieved:
@@ -41,7 +41,7 @@ class Unretrieved:
             self._wake.call(partial(self._wake.report, context, *exc_info))
 
 
-class WatchedResult(AsyncResult):  # type: ignore[type-arg] # no generic at run time
+class WatchedResult(TaskResult):
     """A result that knows whether anybody has retrieved its error."""
 
     #: What there is to retrieve.

@@ -9,9 +9,9 @@ import sys
 import time
 import weakref
 from contextvars import copy_context
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gevent.event import AsyncResult
 from gevent.exceptions import InvalidThreadUseError
 from gevent.hub import get_hub
 from gevent.lock import Semaphore
@@ -27,11 +27,14 @@ from hubpool._map import IMap, IMapUnordered, map_whole
 from hubpool._native import Core
 from hubpool._reply import Reply
 from hubpool._report import WatchedResult, check_report_errors
+from hubpool._result import TaskResult
 from hubpool._worker import _WorkerGreenlet
 from hubpool.exceptions import TaskCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from gevent.event import AsyncResult
 
     from hubpool._future import Future
     from hubpool._report import ReportErrors
@@ -148,7 +151,7 @@ class ThreadPool(GroupMappingMixin):
         self._idle_task_timeout = idle_task_timeout
         self._copy_context = copy_context
         self._report_errors = report_errors
-        self._new_result = WatchedResult if report_errors == "unretrieved" else AsyncResult
+        self._new_result = WatchedResult if report_errors == "unretrieved" else TaskResult
         # Names that programs look for; nothing here needs them.
         self.manager = None
         self.fork_watcher = None
@@ -338,7 +341,7 @@ class ThreadPool(GroupMappingMixin):
         kwds = {} if kwds is None else kwds
         if self._apply_immediately():
             return func(*args, **kwds)
-        if is_lookup(func) and self._is_hubs():
+        if type(func) is BuiltinFunctionType and is_lookup(func) and self._is_hubs():
             found: _T = self._lookup_pool().apply(func, args, kwds)
             return found
         result: Any

@@ -89,10 +89,22 @@ pub fn stay_away() {
     }
 }
 
-/// How many cores the process may use; what was so as it first asked.
+/// On how many cores the process's threads may run at once; what was so as it first asked.
 pub fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
+    *CORES.get_or_init(count_cores)
+}
+
+/// Asks the system, and no files for a quota: that takes as long as to start a thread, and a
+/// quota keeps no two threads from running at once.
+#[cfg(target_os = "linux")]
+fn count_cores() -> usize {
+    rustix::thread::sched_getaffinity(None).map_or(1, |cores| cores.count() as usize)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn count_cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Does some work without the interpreter, and comes back through the turnstile.

@@ -52,9 +52,10 @@ impl Reply {
         state.value.is_some() || state.exc_info.is_some()
     }
 
-    /// Takes the value; `None` if it is that, or if there is none.
-    fn take(&self) -> Option<Py<PyAny>> {
-        self.state().value.take()
+    /// Takes the value; without one, returns the default.
+    fn take(&self, default: Py<PyAny>) -> Py<PyAny> {
+        let value = self.state().value.take();
+        value.unwrap_or(default)
     }
 
     /// What the task has raised: its type, the exception and the traceback.

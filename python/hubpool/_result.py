@@ -1,0 +1,21 @@
+"""What :meth:`ThreadPool.spawn` returns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gevent.event import AsyncResult
+
+from hubpool._hub import stand_in
+
+
+class TaskResult(AsyncResult):  # type: ignore[type-arg] # no generic at run time
+    """A result that is looked out for before it is waited for."""
+
+    __slots__ = ()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Do as :meth:`gevent.event.AsyncResult.get`."""
+        if block and not self.ready():
+            stand_in()
+        return AsyncResult.get(self, block, timeout)
