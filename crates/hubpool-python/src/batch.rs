@@ -233,6 +233,14 @@ impl Batch {
         let _ = self.core.get().pool.submit(Job::Ticket(ticket));
     }
 
+    /// Queues a ticket that a worker has issued. It need not be taken before the hub has looked
+    /// whether the worker is about to do without.
+    fn queue_or_leave(&self, ticket: Py<Self>) {
+        let core = self.core.get();
+        let left = || core.leave_call(Some(self.wake.get()));
+        let _ = core.pool.submit_unless(Job::Ticket(ticket), left);
+    }
+
     /// Takes a ticket out of the pool's queue.
     fn withdraw_ticket(&self) -> bool {
         let is_its =
@@ -332,7 +340,9 @@ impl Claims {
             return Ok(None);
         };
         self.index.store(claim.index, Ordering::Relaxed);
-        Batch::submit(self.batch.bind(py), claim.tickets);
+        if claim.tickets > 0 {
+            batch.queue_or_leave(self.batch.clone_ref(py));
+        }
         self.give_way(py)?;
         Ok(Some(claim.item))
     }

@@ -1,7 +1,7 @@
 //! The engine's pool with Python objects for jobs, and a worker's place in it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hubpool::binding::{Next, Pool, Turnstile};
@@ -41,7 +41,7 @@ impl Job {
 /// blocks.
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Core {
-    pub pool: Pool<Job>,
+    pub pool: Arc<Pool<Job>>,
     /// Where its workers wait for their turn to wait for the interpreter.
     turnstile: Turnstile,
 }
@@ -51,7 +51,7 @@ impl Core {
     #[new]
     fn new(maxsize: usize) -> Self {
         Self {
-            pool: Pool::new(maxsize),
+            pool: Arc::new(Pool::new(maxsize)),
             turnstile: Turnstile::new(),
         }
     }
@@ -167,6 +167,17 @@ impl Core {
     #[getter]
     fn idle(&self) -> usize {
         self.pool.idle()
+    }
+}
+
+impl Core {
+    /// Leaves it to the hub, if it looks out, to wake one more worker for the jobs that wait
+    /// when it looks out no more. So one worker does alone what it can do in that time.
+    pub fn leave_call(&self, wake: Option<&Wake>) -> bool {
+        wake.is_some_and(|wake| {
+            let pool = Arc::clone(&self.pool);
+            wake.leave(move || pool.take_call())
+        })
     }
 }
 
@@ -379,11 +390,11 @@ impl Worker {
             }
             let next = pool.next_when(&self.place, self.idle, || wake.is_none_or(Wake::looking));
             if let Next::Job(Job::Ticket(batch)) = &next {
-                batch.get().until_needed(|| pool.call_next(&self.place));
+                batch.get().until_needed(|| self.call_next(wake));
             }
             next
         });
-        pool.call_next(&self.place);
+        self.call_next(wake);
         let job = match &next {
             Next::Job(job) => Some(job.object().clone_ref(py)),
             Next::Exit | Next::Expired => {
@@ -399,6 +410,13 @@ impl Worker {
 }
 
 impl Worker {
+    /// Wakes one more worker if jobs wait, or leaves it to the hub.
+    fn call_next(&self, wake: Option<&Wake>) {
+        let core = self.core.get();
+        core.pool
+            .call_next_unless(&self.place, || core.leave_call(wake));
+    }
+
     fn leave_message(&self, wake: Py<Wake>, message: Message) -> PyResult<()> {
         let mut desk = self.desk.lock().map_err(poisoned)?;
         desk.outgoing = Some(message);

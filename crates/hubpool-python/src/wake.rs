@@ -251,6 +251,11 @@ impl Wake {
         self.outbox.looking()
     }
 
+    /// Leaves something to do for a hub that looks out; `false` if it does not.
+    pub fn leave(&self, errand: impl FnOnce() + Send + 'static) -> bool {
+        self.outbox.leave(errand)
+    }
+
     fn watch(&self, py: Python<'_>) -> bool {
         let messages = py.detach(|| self.outbox.look_out());
         let any = !messages.is_empty();

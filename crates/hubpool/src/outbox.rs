@@ -3,6 +3,8 @@
 //!
 //! It is not a channel: there is one reader, the hub, and it never blocks.
 
+use std::fmt;
+
 use crate::sleep::Search;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +27,15 @@ pub struct Outbox<M> {
     search: Search,
 }
 
+/// Something that a hub is to do when it looks out no more.
+struct Errand(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Errand")
+    }
+}
+
 #[derive(Debug)]
 struct Inner<M> {
     /// Undelivered messages, oldest first. Pushed by workers, taken by the hub.
@@ -33,6 +44,8 @@ struct Inner<M> {
     /// a push, unless the hub looks out; cleared by the drain; both under the
     /// lock, so that a message can not fall between the two.
     rung: bool,
+    /// What the hub does when it looks out no more. Left only while it looks out, under the lock.
+    errands: Vec<Errand>,
 }
 
 impl<M> Outbox<M> {
@@ -43,6 +56,7 @@ impl<M> Outbox<M> {
             inner: Mutex::new(Inner {
                 messages: Vec::new(),
                 rung: false,
+                errands: Vec::new(),
             }),
             filled: AtomicBool::new(false),
             looking: AtomicBool::new(false),
@@ -96,6 +110,8 @@ impl<M> Outbox<M> {
     /// and takes what there is. The next push asks for a wake-up, unless one
     /// has not been answered yet.
     ///
+    /// Then it does what it was [left to do](Self::leave) meanwhile.
+    ///
     /// For the hub's thread alone, when it has nothing else to do: it must
     /// hold nothing that a worker needs to get to its result.
     #[must_use]
@@ -111,9 +127,33 @@ impl<M> Outbox<M> {
         let free = || !self.occupied.load(Ordering::Acquire);
         self.search.run(filled, free, || false);
         // From here on a push rings, or has left its message already.
+        let (messages, errands) = {
+            let mut inner = self.inner.lock();
+            self.looking.store(false, Ordering::Release);
+            (self.take(&mut inner), std::mem::take(&mut inner.errands))
+        };
+        for Errand(errand) in errands {
+            errand();
+        }
+        messages
+    }
+
+    /// Leaves something to do for the hub, which does it when it looks out no more, so within some
+    /// microseconds. `false`: it does not look out, and will not do it.
+    ///
+    /// For what is not worth doing if the hub soon finds what it looks out for.
+    #[must_use = "the caller must do it when this is false"]
+    pub fn leave(&self, errand: impl FnOnce() + Send + 'static) -> bool {
+        if !self.looking() {
+            return false;
+        }
+        let errand = Errand(Box::new(errand));
         let mut inner = self.inner.lock();
-        self.looking.store(false, Ordering::Release);
-        self.take(&mut inner)
+        let looking = self.looking();
+        if looking {
+            inner.errands.push(errand);
+        }
+        looking
     }
 
     /// Whether the hub looks out now. Another thread learns nothing from it but

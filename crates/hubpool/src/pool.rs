@@ -127,6 +127,30 @@ impl<J> Pool<J> {
         self.add(job, |state| state.workers > 0)
     }
 
+    /// Adds a job as [`submit`](Self::submit) does, but wakes no worker if that can be `left` to
+    /// somebody else, who [takes the call](Self::take_call) soon.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] returns the job of who comes after [`close`](Self::close).
+    pub fn submit_unless(&self, job: J, left: impl FnOnce() -> bool) -> Result<(), Closed<J>> {
+        let due = {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Err(Closed(job));
+            }
+            state.queue.push_back(job);
+            self.publish(&state);
+            let due = state.is_sleeper_due();
+            state.called |= due;
+            due
+        };
+        if due && !left() {
+            self.take_call();
+        }
+        Ok(())
+    }
+
     /// Adds a job as [`submit`](Self::submit) does, and registers one more worker if the pool wants
     /// one for `tasks` unfinished tasks in all. Returns whether it did: the caller starts it. For
     /// pools whose tasks are counted elsewhere.
@@ -365,12 +389,26 @@ impl<J> Pool<J> {
     /// has taken. So workers come one after another, each as soon as the one before has
     /// got going, and not all at once for jobs that one of them does in passing.
     pub fn call_next(&self, worker: &Worker) {
+        self.call_next_unless(worker, || false);
+    }
+
+    /// Does as [`call_next`](Self::call_next), unless that can be `left` to somebody else, who
+    /// [takes the call](Self::take_call) soon. Until then nobody is woken.
+    pub fn call_next_unless(&self, worker: &Worker, left: impl FnOnce() -> bool) {
         if !worker.is_called() {
             return; // Who is, or was, has seen to it.
         }
+        worker.set_called(false);
+        if self.queued() == 0 || !left() {
+            self.take_call();
+        }
+    }
+
+    /// Wakes a worker if jobs wait, in place of the one that was woken last.
+    pub fn take_call(&self) {
         let sleeper = {
             let mut state = self.state.lock();
-            state.answer(worker);
+            state.called = false;
             (!state.queue.is_empty()).then(|| state.sleeper()).flatten()
         };
         if let Some(sleeper) = sleeper {
@@ -483,12 +521,16 @@ impl<J> State<J> {
 
     /// The worker to wake for a new job: none while one is SEARCHING or CALLED.
     fn sleeper(&mut self) -> Option<Worker> {
-        if self.searching || self.called {
+        if !self.is_sleeper_due() {
             return None;
         }
         let worker = self.parked.pop()?;
         self.call(&worker);
         Some(worker)
+    }
+
+    fn is_sleeper_due(&self) -> bool {
+        !(self.searching || self.called || self.parked.is_empty())
     }
 
     fn call(&mut self, worker: &Worker) {

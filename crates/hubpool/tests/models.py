@@ -96,6 +96,55 @@ MISTAKES = {
         "(!state.queue.is_empty()).then(|| state.sleeper()).flatten()",
         "None::<Worker>",
     ),
+    "a worker does not pass on a call that it cannot leave": Mistake(
+        "a_call_for_what_was_there_before",
+        "pool.rs",
+        "if self.queued() == 0 || !left() {",
+        "if !left() && self.queued() == 0 {",
+    ),
+    "who leaves a call counts on the worker that is on its way no more": Mistake(
+        "a_call_for_what_was_there_before",
+        "pool.rs",
+        """
+            let mut state = self.state.lock();
+            state.called = false;
+            (!state.queue""",
+        """
+            let mut state = self.state.lock();
+            (!state.queue""",
+    ),
+    "a job is submitted without a call that cannot be left": Mistake(
+        "a_call_that_is_left_to_the_hub",
+        "pool.rs",
+        "if due && !left() {",
+        "if due && !left() && self.queued() > 1 {",
+    ),
+    "a call is left to a hub that has just stopped looking out": Mistake(
+        "a_call_that_is_left_to_the_hub",
+        "outbox.rs",
+        """
+        let looking = self.looking();
+        if looking {
+""",
+        """
+        let looking = true;
+        if looking {
+""",
+    ),
+    "a hub still looks out after it has taken what was left to it": Mistake(
+        "a_call_that_is_left_to_the_hub",
+        "outbox.rs",
+        """
+            self.looking.store(false, Ordering::Release);
+            (self.take(&mut inner), std::mem::take(&mut inner.errands))
+        };
+""",
+        """
+            (self.take(&mut inner), std::mem::take(&mut inner.errands))
+        };
+        self.looking.store(false, Ordering::Release);
+""",
+    ),
     "a worker that finds nothing stays on its way": Mistake(
         "a_worker_that_is_called_in_vain",
         "pool.rs",
@@ -263,14 +312,19 @@ MISTAKES = {
         "look_out",
         "outbox.rs",
         """
-        let mut inner = self.inner.lock();
-        self.looking.store(false, Ordering::Release);
-        self.take(&mut inner)
+        let (messages, errands) = {
+            let mut inner = self.inner.lock();
+            self.looking.store(false, Ordering::Release);
+            (self.take(&mut inner), std::mem::take(&mut inner.errands))
+        };
 """,
         """
         let messages = self.take(&mut self.inner.lock());
-        self.looking.store(false, Ordering::Release);
-        messages
+        let errands = {
+            let mut inner = self.inner.lock();
+            self.looking.store(false, Ordering::Release);
+            std::mem::take(&mut inner.errands)
+        };
 """,
     ),
     "two that wait at a turnstile are let in": Mistake(

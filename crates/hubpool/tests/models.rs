@@ -177,6 +177,70 @@ fn a_searching_worker_passes_the_call_on() {
     });
 }
 
+/// Starts a worker that leaves calls to the hub. Its job 1 ends the pool once another worker
+/// does job 2, which job 0 issues before it does the same.
+fn start_one_that_leaves_calls(
+    pool: &Arc<Pool<usize>>,
+    hub: &Arc<Outbox<usize>>,
+    second: &Arc<Bell>,
+) -> thread::JoinHandle<()> {
+    pool.register();
+    let (pool, hub, second) = (Arc::clone(pool), Arc::clone(hub), Arc::clone(second));
+    thread::spawn(move || {
+        let worker = Worker::new();
+        let leave = || {
+            let pool = Arc::clone(&pool);
+            hub.leave(move || pool.take_call())
+        };
+        while let Next::Job(job) = pool.next_when(&worker, None, || true) {
+            pool.call_next_unless(&worker, leave);
+            if job == 0 {
+                pool.submit_unless(2, leave).unwrap();
+            }
+            if job < 2 {
+                second.wait();
+                pool.close();
+            } else {
+                second.ring();
+            }
+        }
+    })
+}
+
+/// Bad: a worker leaves the call of the next one to a hub that looks out no more, or that forgets
+/// it, so that a job waits while the first worker is at one that does not end before.
+#[test]
+fn a_call_that_is_left_to_the_hub() {
+    check(2, || {
+        let pool = Arc::new(Pool::new(2));
+        let hub = Arc::new(Outbox::new());
+        let second = Arc::new(Bell::default());
+        let workers = [(); 2].map(|()| start_one_that_leaves_calls(&pool, &hub, &second));
+        pool.submit(0).unwrap();
+        assert!(hub.look_out().is_empty());
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+}
+
+/// Bad: the same, where both jobs are there before the first worker has got going.
+#[test]
+fn a_call_for_what_was_there_before() {
+    check(2, || {
+        let pool = Arc::new(Pool::new(2));
+        let hub = Arc::new(Outbox::new());
+        let second = Arc::new(Bell::default());
+        let workers = [(); 2].map(|()| start_one_that_leaves_calls(&pool, &hub, &second));
+        pool.submit(1).unwrap();
+        pool.submit(2).unwrap();
+        assert!(hub.look_out().is_empty());
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+}
+
 /// Bad: a worker's idle time ends after two jobs have come, of which another worker takes one.
 #[test]
 fn idle_expiry_beside_a_searching_worker() {
