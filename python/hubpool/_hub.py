@@ -236,8 +236,8 @@ class HubWake:
         else:
             self._stop_looking_out()
 
-    def stand_in(self) -> None:
-        """Look out in the hub's place, and deliver what any greenlet may.
+    def stand_in(self) -> bool:
+        """Look out in the hub's place, and deliver what any greenlet may. Return whether it found any.
 
         For a greenlet that is about to wait, in the hub's thread. It has to look whether it still
         must: nothing is done if others would run now, or if the hub needs its turn.
@@ -246,12 +246,14 @@ class HubWake:
         if native.looks_out:
             hub = self._hub()
             if hub is None or _gevent.has_callbacks(hub) or getcurrent() is hub:
-                return
+                return False
             found = native.stand_in()
             if found:
                 self._deliver(elsewhere=hub)
-            elif found is not None:
+                return True
+            if found is not None:
                 self._stop_looking_out()
+        return False
 
     def drain(self) -> None:
         """Deliver what has been posted by now. Hub's thread only."""

@@ -249,8 +249,8 @@ class _Feed:
             results = self.batch.take_whole()
             if results is not None or self.batch.failed:
                 return results
-            self.wake.stand_in()
-            self._there.wait()
+            if not self.wake.stand_in():
+                self._there.wait()
 
     def take_to_failure(self) -> tuple[list[Any], Failure | None]:
         """Wait for results until one of them is a failure."""
