@@ -26,8 +26,15 @@ use crate::sync::{Condvar, Mutex};
 /// ```
 #[derive(Debug)]
 pub struct Turnstile {
-    taken: Mutex<bool>,
+    state: Mutex<State>,
     free: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    taken: bool,
+    /// How many wait. To tell nobody would cost a call of the system.
+    waiting: usize,
 }
 
 /// The right to wait for the lock. Drop it when the lock has been had.
@@ -40,18 +47,23 @@ impl Turnstile {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            taken: Mutex::new(false),
+            state: Mutex::new(State {
+                taken: false,
+                waiting: 0,
+            }),
             free: Condvar::new(),
         }
     }
 
     /// Blocks until it is the caller's turn.
     pub fn enter(&self) -> Pass<'_> {
-        let mut taken = self.taken.lock();
-        while *taken {
-            taken = self.free.wait(taken);
+        let mut state = self.state.lock();
+        while state.taken {
+            state.waiting += 1;
+            state = self.free.wait(state);
+            state.waiting -= 1;
         }
-        *taken = true;
+        state.taken = true;
         Pass(self)
     }
 }
@@ -64,7 +76,13 @@ impl Default for Turnstile {
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        *self.0.taken.lock() = false;
-        self.0.free.notify_one();
+        let awaited = {
+            let mut state = self.0.state.lock();
+            state.taken = false;
+            state.waiting > 0
+        };
+        if awaited {
+            self.0.free.notify_one();
+        }
     }
 }

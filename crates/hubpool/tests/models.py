@@ -330,14 +330,20 @@ MISTAKES = {
     "two that wait at a turnstile are let in": Mistake(
         "turnstile",
         "turnstile.rs",
-        "while *taken {",
-        "if *taken {",
+        "while state.taken {",
+        "if state.taken {",
     ),
     "who leaves a turnstile tells nobody": Mistake(
         "turnstile",
         "turnstile.rs",
-        "        self.0.free.notify_one();\n",
+        "            self.0.free.notify_one();\n",
         "",
+    ),
+    "who waits at a turnstile does not say so": Mistake(
+        "turnstile",
+        "turnstile.rs",
+        "            state.waiting += 1;\n            state = self.free.wait(state);\n            state.waiting -= 1;\n",
+        "            state = self.free.wait(state);\n",
     ),
     "a reader says that it waits after its look": Mistake(
         "batch",
