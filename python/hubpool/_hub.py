@@ -71,7 +71,7 @@ class HubWake:
 
     def release(self) -> None:
         """Take back one :meth:`hold`. Hub's thread only."""
-        # Who looks out finds soon that nobody waits any more, and has the loop not count the watcher.
+        # Who looks out finds soon that nobody waits, and has the loop not count the watcher.
         if self.native.release():
             self.adjust()
 
@@ -237,7 +237,7 @@ class HubWake:
             self._stop_looking_out()
 
     def stand_in(self) -> bool:
-        """Look out in the hub's place, and deliver what any greenlet may. Return whether it found any.
+        """Look out in the hub's place, deliver what any greenlet may; return whether it found any.
 
         For a greenlet that is about to wait, in the hub's thread. It has to look whether it still
         must: nothing is done if others would run now, or if the hub needs its turn.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, final
 
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 __all__ = ["Account", "Batch", "Claims", "Core", "Reply", "Wake", "Worker", "name_thread"]
 
@@ -74,6 +74,7 @@ class Wake:
     def look_out(self) -> bool: ...
     def stand_in(self) -> bool | None: ...
 
+@disjoint_base
 class Account:
     def __new__(cls, wake: Wake, slots: object) -> Self: ...
     @property
@@ -83,6 +84,7 @@ class Account:
     def begin(self) -> None: ...
     def end(self) -> None: ...
 
+@disjoint_base
 class Reply:
     def __new__(cls, account: object) -> Self: ...
     @property

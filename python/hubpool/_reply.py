@@ -9,7 +9,6 @@ from gevent.hub import getcurrent
 
 from hubpool import _native
 
-
 _NOTHING: Any = object()
 
 

@@ -342,8 +342,14 @@ MISTAKES = {
     "who waits at a turnstile does not say so": Mistake(
         "turnstile",
         "turnstile.rs",
-        "            state.waiting += 1;\n            state = self.free.wait(state);\n            state.waiting -= 1;\n",
-        "            state = self.free.wait(state);\n",
+        """
+            state.waiting += 1;
+            state = self.free.wait(state);
+            state.waiting -= 1;
+""",
+        """
+            state = self.free.wait(state);
+""",
     ),
     "a reader says that it waits after its look": Mistake(
         "batch",
