@@ -61,7 +61,8 @@ def test_it_does_nothing_while_others_would_run(wake: HubWake) -> None:
     until(lambda: called and not get_hub().loop._callbacks)
     wake.native.post((_Anywhere(), None, None, None))
     wake.native.looks_out = True
-    assert wake.stand_in()
+    # The first time may be the hub's turn.
+    assert wake.stand_in() or wake.stand_in()
 
 
 class _Anywhere:
