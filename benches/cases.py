@@ -327,6 +327,14 @@ def others() -> Iterator[Row]:
     yield timed(section, (sides.HUBPOOL, sides.LOCKS), locks, 1, shown="both")
     bare = replace(AT_ONCE, name=f"{AT_ONCE.name}, against greenlets that do nothing")
     yield timed(section, (sides.HUBPOOL, sides.INLINE), bare, 10, shown="both")
+    at_once = replace(SPAWN_BURST, name=f"{SPAWN_BURST.name}, against results set at once")
+    yield timed(section, (sides.HUBPOOL, sides.INLINE), at_once, 10, shown="both")
+    work = noop_map(MANY)
+    late, rung = (
+        lateness(sides.of(side, 10), work.run, work.tasks) for side in (sides.HUBPOOL, sides.RUNG)
+    )
+    name = f"lateness of the ticker beside a {work.name}, against a thread that wakes the loop"
+    yield Row(section, name, late, rung, 10, shown="both", weight=2, pairs=5)
 
 
 def beside_the_work() -> Iterator[Row]:

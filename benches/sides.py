@@ -17,6 +17,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import gevent
+import gevent.event
+import gevent.lock
 import gevent.threadpool
 
 import hubpool
@@ -125,6 +127,17 @@ HINDERED = tuple(functools.partial(opened_hindered, side) for side in BOTH_POOLS
 class Inline:
     """No pool at all."""
 
+    def __init__(self) -> None:
+        self._slots = gevent.lock.Semaphore()
+
+    def spawn(self, func: Callable[[], Any]) -> Any:
+        """Call the function here, with a slot, and give the result where a pool gives it."""
+        self._slots.acquire()
+        result = gevent.event.AsyncResult()
+        result.set(func())
+        self._slots.release()
+        return result
+
     def map(self, func: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         """Call the function here."""
         return [func(item) for item in items]
@@ -170,6 +183,38 @@ class Locks:
 def LOCKS(_threads: int) -> AbstractContextManager[Locks]:  # noqa: N802 - a side
     """Make that thread."""
     return contextlib.closing(Locks())
+
+
+class Rung:
+    """A thread that wakes the loop now and then, and does nothing else."""
+
+    def __init__(self) -> None:
+        self._watcher = gevent.get_hub().loop.async_()
+        self._watcher.start(noop)
+        self._go_on = True
+        self._thread = threading.Thread(target=self._ring)
+        self._thread.start()
+
+    def _ring(self) -> None:
+        while self._go_on:
+            time.sleep(0.0007)
+            self._watcher.send()
+
+    def map(self, _func: Callable[[Any], Any], items: list[Any]) -> list[Any]:
+        """Wait for about as long as such a map takes."""
+        gevent.sleep(0.005)
+        return items
+
+    def close(self) -> None:
+        """End the thread."""
+        self._go_on = False
+        self._thread.join()
+        self._watcher.close()
+
+
+def RUNG(_threads: int) -> AbstractContextManager[Rung]:  # noqa: N802 - a side
+    """Make that thread."""
+    return contextlib.closing(Rung())
 
 
 class Asyncio:
