@@ -247,9 +247,14 @@ class HubWake:
             hub = self._hub()
             if hub is None or _gevent.has_callbacks(hub) or getcurrent() is hub:
                 return False
-            found = native.stand_in()
+            try:
+                found = native.stand_in()
+            except BaseException:  # noqa: BLE001 - as in _deliver()
+                self.report(self, *sys.exc_info())
+                return True
             if found:
-                self._deliver(elsewhere=hub)
+                if native.undelivered:
+                    self._deliver(elsewhere=hub)
                 return True
             if found is not None:
                 self._stop_looking_out()
