@@ -247,14 +247,9 @@ class HubWake:
             hub = self._hub()
             if hub is None or _gevent.has_callbacks(hub) or getcurrent() is hub:
                 return False
-            try:
-                found = native.stand_in()
-            except BaseException:  # noqa: BLE001 - as in _deliver()
-                self.report(self, *sys.exc_info())
-                return True
+            found = native.stand_in()
             if found:
-                if native.undelivered:
-                    self._deliver(elsewhere=hub)
+                self._deliver(elsewhere=hub)
                 return True
             if found is not None:
                 self._stop_looking_out()

@@ -207,21 +207,17 @@ impl Wake {
         self.watch(py)
     }
 
-    /// Does the same in the hub's place, and delivers values until it comes to something else;
-    /// `None` if others have done it for so long that the hub must have its turn.
-    fn stand_in(&self, py: Python<'_>) -> PyResult<Option<bool>> {
+    /// Does the same in the hub's place; `None` if others have done it for so long that the hub must
+    /// have its turn.
+    fn stand_in(&self, py: Python<'_>) -> Option<bool> {
         {
             let mut since = lock(&self.stand_in_since);
             if since.get_or_insert_with(Instant::now).elapsed() > STAND_IN_TIME {
                 *since = None;
-                return Ok(None);
+                return None;
             }
         }
-        let any = self.watch(py);
-        if let Some(other) = self.deliver_values(py)? {
-            self.put_back(other);
-        }
-        Ok(Some(any))
+        Some(self.watch(py))
     }
 }
 
