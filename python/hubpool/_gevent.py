@@ -24,13 +24,13 @@ __all__ = [
     "get_thread_ident",
     "get_thread_profile",
     "get_thread_trace",
-    "has_callbacks",
     "is_threading_patched",
     "new_local",
     "new_lock",
     "new_rlock",
     "resize_semaphore",
     "start_new_thread",
+    "would_sleep",
 ]
 
 _threading: Any = gevent._threading
@@ -65,13 +65,13 @@ def is_threading_patched() -> bool:
     return monkey.is_module_patched("threading")
 
 
-def has_callbacks(hub: Any) -> bool:
-    """Whether the hub is about to run callbacks, which includes all runnable greenlets.
+def would_sleep(hub: Any) -> bool:
+    """Whether a hub that gets its turn would wait: it lives, and has no callbacks to run.
 
-    A destroyed one is not about to do anything else.
+    To resume a greenlet is a callback, too.
     """
     loop = hub.loop
-    return loop is None or bool(loop._callbacks)
+    return loop is not None and not loop._callbacks and not hub.dead
 
 
 def resize_semaphore(semaphore: Semaphore, more: int) -> None:

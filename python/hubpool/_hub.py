@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING, Any
 from greenlet import getcurrent
 
 from hubpool import _fork, _gevent
-from hubpool._native import Wake
+from hubpool._native import Reply, Wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _READ = 1
 _WAKE_ATTRIBUTE = "_hubpool_wake"
+
+
+def _nothing_more() -> bool:
+    """Take no messages."""
+    return False
+
+
+def _is_awaited(target: Any) -> bool:
+    return isinstance(target, Reply) and target.waiter is not None
 
 
 class HubWake:
@@ -229,27 +238,23 @@ class HubWake:
             self._stop_looking_out()
             self.adjust()
             return
-        if _gevent.has_callbacks(hub):
-            return  # Somebody is about to run; the hub will not sleep.
-        if self.native.look_out():
-            self._deliver()
-        else:
+        if _gevent.would_sleep(hub) and not self._deliver(self.native.look_out):
             self._stop_looking_out()
 
     def stand_in(self) -> bool:
-        """Look out in the hub's place, deliver what any greenlet may; return whether it found any.
+        """Look out in the hub's place, and deliver what any greenlet may.
 
-        For a greenlet that is about to wait, in the hub's thread. It has to look whether it still
-        must: nothing is done if others would run now, or if the hub needs its turn.
+        Return whether something came and was delivered, all of it. For a greenlet that is about to
+        wait, in the hub's thread: nothing is done if others would run now, or if the hub needs its
+        turn.
         """
         native = self.native
         if native.looks_out:
             hub = self._hub()
-            if hub is None or _gevent.has_callbacks(hub) or getcurrent() is hub:
+            if hub is None or getcurrent() is hub or not _gevent.would_sleep(hub):
                 return False
-            found = native.stand_in()
+            found = self._deliver(native.stand_in, elsewhere=hub)
             if found:
-                self._deliver(elsewhere=hub)
                 return True
             if found is not None:
                 self._stop_looking_out()
@@ -257,9 +262,7 @@ class HubWake:
 
     def drain(self) -> None:
         """Deliver what has been posted by now. Hub's thread only."""
-        if not self.abandoned:
-            self.native.drain()
-            self._deliver()
+        self._deliver(self.native.drain)
 
     def defer(self, function: Callable[[], object]) -> None:
         """Call a function after all messages that have been posted by now.
@@ -268,28 +271,40 @@ class HubWake:
         """
         self.native.defer((_Deferred(function), None, None, None))
 
-    def _deliver(self, elsewhere: Any = None) -> None:
+    def _deliver(
+        self, take: Callable[[], bool | None] = _nothing_more, elsewhere: Any = None
+    ) -> bool | None:
+        """Take messages, and deliver what there is; return what *take* has, if that was all."""
         # Every message is delivered, whatever the ones before it raise. An
         # error of the system's kind switches to the main greenlet in between;
-        # the rest is delivered when the hub runs again, as is what only the hub's
-        # greenlet may be told, if this is another: it runs code of the program's.
+        # the rest is delivered when the hub runs again. So is what only the hub's
+        # greenlet may be told, if this is another, since it runs code of the program's, and
+        # what this one has no stack for.
         native = self.native
         try:
-            while True:
-                target: Any = self
+            found = None if self.abandoned else take()
+            # A greenlet that is resumed in between may fork, and the child's hub come back here.
+            while not self.abandoned:
+                target: Any = None
                 try:
                     message = native.deliver_values()
                     if message is None:
-                        break
+                        return found
                     target, result, value, error = message
                     if elsewhere is not None and not target.anywhere:
-                        native.put_back(message)
+                        native.take_back()
                         elsewhere.loop.run_callback(self._deliver)
-                        break
+                        return None
                     message = None
                     target.deliver(result, value, error)
                 except BaseException:  # noqa: BLE001 - the hub decides what to do with it
+                    if elsewhere is not None or target is None or _is_awaited(target):
+                        # A signal handler has come before its delivery.
+                        native.take_back()
+                    if elsewhere is not None:
+                        raise
                     self.report(target, *sys.exc_info())
+            return None  # They are the parent's.
         except BaseException:
             if native.undelivered:
                 # A signal handler has raised between two of them.

@@ -42,6 +42,7 @@ class _Feed:
 
     __slots__ = (
         "_account",
+        "_ended",
         "_engaged",
         "_given_up",
         "_greenlet",
@@ -70,6 +71,8 @@ class _Feed:
         self._there = Event()
         #: One entry for each time that the batch has come to work; the account has as many.
         self._engaged: list[None] = []
+        #: How many times it has come to rest, and the account does not know.
+        self._ended = 0
         self._iterables: Any = _iterators(iterables)
         self._greenlet: Any = None
         self._given_up = False
@@ -143,29 +146,29 @@ class _Feed:
         self._room.set()
         self._there.set()
         # A signal handler that comes between any two instructions may let the hub run,
-        # and this map go on: what was found before has to be looked at again.
-        ended = 0
+        # and this map go on: what was found before has to be looked at again. It may also raise,
+        # or the stack be too deep: then this is called again.
         while self._engaged and self.batch.at_rest():
             with suppress(IndexError):
                 self._engaged.pop()
-                ended += 1
-        if not ended:
+                self._ended += 1
+        if not self._ended:
             return
+        # Errors that have been reported since come before the end.
+        self.wake.defer(self._end)
         if not self._engaged:
             # The batch refers to the post; the post lets go of this object.
-            self._post.feed = None
             self._pool._maps.discard(self)
+            self._post.feed = None
             if self._engaged:
                 self._pool._maps.add(self)
                 self._post.feed = self
                 self.wake.native.post(self.batch.message)
 
-        def end() -> None:
-            for _ in range(ended):
-                self._account.end()
-
-        # Errors that have been reported since come before the end.
-        self.wake.defer(end)
+    def _end(self) -> None:
+        while self._ended:
+            self._ended -= 1
+            self._account.end()
 
     def feed(self, source: Iterator[Any], inert: bool) -> None:
         """Advance the source to its end, a bounded way ahead of the workers."""

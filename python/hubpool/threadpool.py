@@ -430,6 +430,8 @@ class ThreadPool(GroupMappingMixin):
         if not callable(func):
             raise TypeError(f"func must be callable: {func!r}")
         task = (func, args, kwargs or _NONE, result, self._new_context())
+        if self._account.offer(self._core, task, False):
+            return
         while True:
             slots = self._available_worker_threads_greenlet_sem
             if slots.locked():
@@ -437,15 +439,14 @@ class ThreadPool(GroupMappingMixin):
             slots.acquire()
             if slots is self._available_worker_threads_greenlet_sem:
                 break
-        core = self._core
         begun = False
         try:
+            if self._account.offer(self._core, task, True):
+                return
             self._account.begin()
             begun = True
-            if core.offer(task):
-                return
             self._add_thread_if_needed()
-            manned = core.submit(task)
+            manned = self._core.submit(task)
         except BaseException as error:
             slots.release()
             if begun:

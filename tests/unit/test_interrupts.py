@@ -47,7 +47,7 @@ def _interrupt_after(function: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("owner", "place"),
     [
-        (Account, "begin"),
+        (Account, "offer"),
         (Account, "_watch"),
         (Account, "notify"),
         (_hub._gevent, "count_watcher"),

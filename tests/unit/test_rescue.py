@@ -15,6 +15,7 @@ from gates import LIMIT, Gate, fail, settle, until
 
 import hubpool
 from hubpool import _gevent, _hub, _worker
+from hubpool._account import Account
 from hubpool._hub import hub_wake
 from hubpool._native import Core
 
@@ -30,15 +31,14 @@ class HitError(Exception):
 class LateCore:
     """A core whose last worker expires just before a task is queued."""
 
-    def __init__(self, pool: hubpool.ThreadPool) -> None:
+    def __init__(self, pool: hubpool.ThreadPool, patch: pytest.MonkeyPatch) -> None:
         self._pool = pool
         self._core = pool._core
+        # So a worker is looked for, and the task is submitted then.
+        patch.setattr(Account, "offer", lambda *_: False)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._core, name)
-
-    def offer(self, task: object) -> bool:
-        return False  # So a worker is looked for, and the task is submitted then.
 
     def submit(self, task: object) -> bool | None:
         self._core.shrink_to(0)
@@ -51,10 +51,12 @@ def _no_thread(*_: object) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_a_task_that_is_queued_as_the_last_worker_expires_is_run(make_pool: MakePool) -> None:
+def test_a_task_that_is_queued_as_the_last_worker_expires_is_run(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pool = make_pool(1)
     assert pool.apply(abs, (-1,)) == 1
-    pool._core = LateCore(pool)  # type: ignore[assignment]
+    pool._core = LateCore(pool, monkeypatch)  # type: ignore[assignment]
     assert pool.spawn(abs, -2).get() == 2
 
 
@@ -65,7 +67,7 @@ def test_such_a_task_is_taken_back_if_no_thread_can_be_started(
     assert pool.apply(abs, (-1,)) == 1
     ran: list[int] = []
     with monkeypatch.context() as patch:
-        pool._core = LateCore(pool)  # type: ignore[assignment]
+        pool._core = LateCore(pool, patch)  # type: ignore[assignment]
         patch.setattr(_gevent, "start_new_thread", _no_thread)
         with pytest.raises(RuntimeError, match="can't start"):
             pool.spawn(ran.append, 1)

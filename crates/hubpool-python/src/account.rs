@@ -6,6 +6,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::core::{Core, Job};
 use crate::reply::Reply;
 use crate::wake::Wake;
 
@@ -44,6 +45,37 @@ impl Account {
         self.slots.clone_ref(py)
     }
 
+    /// Takes a slot, unless the caller has one, counts a task, and queues it, if there are a slot and
+    /// workers enough for it. Else nothing has happened: the caller waits for a slot, or starts a
+    /// worker.
+    fn offer(
+        slf: &Bound<'_, Self>,
+        core: &Bound<'_, Core>,
+        task: Py<PyAny>,
+        has_slot: bool,
+    ) -> PyResult<bool> {
+        let py = slf.py();
+        let slots = slf.get().slots.bind(py);
+        if !has_slot
+            && !slots
+                .call_method1(intern!(py, "acquire"), (false,))?
+                .is_truthy()?
+        {
+            return Ok(false);
+        }
+        let offered = Self::begin(slf).and_then(|()| {
+            let taken = core.get().pool.offer(Job::Task(task)).is_ok();
+            if !taken {
+                Self::end(slf)?;
+            }
+            Ok(taken)
+        });
+        if !has_slot && !matches!(offered, Ok(true)) {
+            slots.call_method0(intern!(py, "release"))?;
+        }
+        offered
+    }
+
     /// Counts a task, or a map that has come to work.
     fn begin(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
@@ -75,28 +107,25 @@ impl Account {
 }
 
 impl Account {
-    /// Settles a task's result with its value. Returns whether it is a reply whose greenlet waits: the
-    /// caller sees to it that it goes on.
-    pub fn settle(
-        slf: &Bound<'_, Self>,
-        result: &Bound<'_, PyAny>,
-        value: Py<PyAny>,
-    ) -> PyResult<bool> {
-        let py = slf.py();
-        // Whatever goes wrong, the rest is done.
-        let released = slf.get().slots.call_method0(py, intern!(py, "release"));
+    /// Gives a task's result its value. If that fails, for want of stack for instance, nothing has
+    /// happened. Returns whether it is a reply whose greenlet waits: the caller sees to it that it
+    /// goes on.
+    pub fn set_value(result: &Bound<'_, PyAny>, value: &Py<PyAny>) -> PyResult<bool> {
+        let py = result.py();
+        if let Ok(reply) = result.cast::<Reply>() {
+            reply.get().set(value.clone_ref(py));
+            return Ok(reply.get().is_awaited());
+        }
+        result.call_method1(intern!(py, "set"), (value,))?;
+        Ok(false)
+    }
+
+    /// Gives a task's slot back, and takes it off the count. Whatever goes wrong, the rest is done.
+    pub fn settle(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let slots = slf.get().slots.bind(slf.py());
+        let released = slots.call_method0(intern!(slf.py(), "release"));
         let ended = Self::end(slf);
-        let waits = if let Ok(reply) = result.cast::<Reply>() {
-            reply.get().set(value);
-            Ok(reply.get().is_awaited())
-        } else {
-            result
-                .call_method1(intern!(py, "set"), (value,))
-                .map(|_| false)
-        };
-        released?;
-        ended?;
-        waits
+        released.and(ended)
     }
 }
 

@@ -67,12 +67,6 @@ impl Core {
         taken
     }
 
-    /// Queues a task, counted as unfinished, if there are workers enough for it: else
-    /// the caller starts one and submits the task then.
-    fn offer(&self, task: Py<PyAny>) -> bool {
-        self.pool.offer(Job::Task(task)).is_ok()
-    }
-
     /// Takes back a task that no worker has taken, named by itself or by its
     /// result; `False` if one has.
     fn withdraw(&self, task: &Bound<'_, PyAny>) -> bool {

@@ -15,6 +15,7 @@ pub struct Reply {
 
 #[derive(Default)]
 struct State {
+    ready: bool,
     value: Option<Py<PyAny>>,
     exc_info: Option<Py<PyAny>>,
     /// The greenlet that waits.
@@ -46,10 +47,9 @@ impl Reply {
         drop(state);
     }
 
-    /// Whether there is a value or an error.
+    /// Whether there is, or has been, a value or an error.
     fn ready(&self) -> bool {
-        let state = self.state();
-        state.value.is_some() || state.exc_info.is_some()
+        self.state().ready
     }
 
     /// Takes the value; without one, returns the default.
@@ -67,7 +67,11 @@ impl Reply {
 
     #[setter]
     fn set_exc_info(&self, exc_info: Option<Py<PyAny>>) {
-        let old = std::mem::replace(&mut self.state().exc_info, exc_info);
+        let old = {
+            let mut state = self.state();
+            state.ready = true;
+            std::mem::replace(&mut state.exc_info, exc_info)
+        };
         drop(old);
     }
 
@@ -88,7 +92,11 @@ impl Reply {
 impl Reply {
     /// Sets the value.
     pub fn set(&self, value: Py<PyAny>) {
-        let old = self.state().value.replace(value);
+        let old = {
+            let mut state = self.state();
+            state.ready = true;
+            state.value.replace(value)
+        };
         drop(old);
     }
 

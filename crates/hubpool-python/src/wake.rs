@@ -53,6 +53,8 @@ pub struct Wake {
     outbox: Outbox<Message>,
     /// What the hub has taken and not delivered, oldest first.
     tray: Mutex<VecDeque<Message>>,
+    /// What has been returned for delivery last, until the next is asked for.
+    taken: Mutex<Option<Py<PyAny>>>,
     /// How many wait for messages. Of the hub's thread, as are the rest.
     holds: AtomicUsize,
     /// Whether it is known that the hub's loop counts the watcher of the descriptor.
@@ -79,6 +81,7 @@ impl Wake {
         Ok(Self {
             outbox: Outbox::new(),
             tray: Mutex::default(),
+            taken: Mutex::default(),
             holds: AtomicUsize::new(0),
             counted: AtomicBool::new(false),
             looks_out: AtomicBool::new(false),
@@ -143,12 +146,15 @@ impl Wake {
 
     /// Answers a wake-up: takes all messages, for the next delivery. For the hub's thread, as are
     /// the rest.
-    fn drain(&self) {
+    fn drain(&self) -> bool {
         if let Some(ends) = &*lock(&self.ends) {
             // The descriptor is emptied first: a message that comes now rings anew.
             let _ = rustix::io::read(ends.reader.as_fd(), &mut [0_u8; 8]);
         }
-        lock(&self.tray).extend(self.outbox.drain());
+        let messages = self.outbox.drain();
+        let any = !messages.is_empty();
+        lock(&self.tray).extend(messages);
+        any
     }
 
     /// Takes what there is, without answering a wake-up, and puts a message behind it.
@@ -163,29 +169,47 @@ impl Wake {
     /// `None` if there is nothing left. A reply whose greenlet waits is something else: nothing
     /// switches from here.
     fn deliver_values(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let delivered = lock(&self.taken).take();
+        drop(delivered);
         loop {
             let message = lock(&self.tray).pop_front();
-            match message {
+            let (account, result, value) = match message {
                 Some(Message::Value {
                     account,
                     result,
                     value,
-                }) => {
-                    if Account::settle(account.bind(py), result.bind(py), value)? {
-                        let none = py.None();
-                        let switch = (result, &none, &none, &none).into_pyobject(py)?;
-                        return Ok(Some(switch.into_any().unbind()));
-                    }
+                }) => (account, result, value),
+                Some(Message::Other(message)) => {
+                    *lock(&self.taken) = Some(message.clone_ref(py));
+                    return Ok(Some(message));
                 }
-                Some(Message::Other(message)) => return Ok(Some(message)),
                 None => return Ok(None),
+            };
+            match Account::set_value(result.bind(py), &value) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let none = py.None();
+                    let resume = (result, &none, &none, &none).into_pyobject(py)?;
+                    lock(&self.tray).push_front(Message::Other(resume.into_any().unbind()));
+                }
+                Err(error) => {
+                    lock(&self.tray).push_front(Message::Value {
+                        account,
+                        result,
+                        value,
+                    });
+                    return Err(error);
+                }
             }
+            Account::settle(account.bind(py))?;
         }
     }
 
-    /// Puts a message back that has been taken off the list.
-    fn put_back(&self, message: Py<PyAny>) {
-        lock(&self.tray).push_front(Message::Other(message));
+    /// Puts back what has been returned last, if it has not been delivered.
+    fn take_back(&self) {
+        if let Some(message) = lock(&self.taken).take() {
+            lock(&self.tray).push_front(Message::Other(message));
+        }
     }
 
     /// Whether there is something to deliver.
@@ -200,16 +224,20 @@ impl Wake {
     }
 
     /// Watches for messages for some microseconds, with the interpreter let
-    /// go, and takes what there is. `False`: there is nothing. For the hub, which has nothing
-    /// else to do.
+    /// go, and takes what there is. `False`: there is nothing, nor was before. For the hub, which
+    /// has nothing else to do.
     fn look_out(&self, py: Python<'_>) -> bool {
         *lock(&self.stand_in_since) = None;
-        self.watch(py)
+        self.undelivered() || self.watch(py)
     }
 
     /// Does the same in the hub's place; `None` if others have done it for so long that the hub must
     /// have its turn.
     fn stand_in(&self, py: Python<'_>) -> Option<bool> {
+        if self.undelivered() {
+            // It is about to deliver that.
+            return None;
+        }
         {
             let mut since = lock(&self.stand_in_since);
             if since.get_or_insert_with(Instant::now).elapsed() > STAND_IN_TIME {
@@ -258,9 +286,9 @@ impl Wake {
 
     fn watch(&self, py: Python<'_>) -> bool {
         let messages = py.detach(|| self.outbox.look_out());
-        let any = !messages.is_empty();
-        lock(&self.tray).extend(messages);
-        any
+        let mut tray = lock(&self.tray);
+        tray.extend(messages);
+        !tray.is_empty()
     }
 }
 
