@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from greenlet import getcurrent
 
 from hubpool import _fork, _gevent
-from hubpool._native import Reply, Wake
+from hubpool._native import Wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +22,6 @@ _WAKE_ATTRIBUTE = "_hubpool_wake"
 def _nothing_more() -> bool:
     """Take no messages."""
     return False
-
-
-def _is_awaited(target: Any) -> bool:
-    return isinstance(target, Reply) and target.waiter is not None
 
 
 class HubWake:
@@ -298,8 +294,8 @@ class HubWake:
                     message = None
                     target.deliver(result, value, error)
                 except BaseException:  # noqa: BLE001 - the hub decides what to do with it
-                    if elsewhere is not None or target is None or _is_awaited(target):
-                        # A signal handler has come before its delivery.
+                    if elsewhere is not None or target is None or target.again():
+                        # A signal handler has come before it was delivered.
                         native.take_back()
                     if elsewhere is not None:
                         raise
@@ -338,16 +334,32 @@ class _Call:
     def __init__(self, function: Callable[[], object]) -> None:
         self._function = function
 
+    def again(self) -> bool:
+        """Whether it must be delivered again, if something was raised meanwhile."""
+        return False
+
     def deliver(self, _result: None, _value: None, _error: None) -> None:
         self._function()
 
 
 class _Deferred(_Call):
-    """The target of a message that is a function to call after others."""
+    """The target of a message that is a function to call after others, until it returns once."""
 
-    __slots__ = ()
+    __slots__ = ("_returned",)
 
     anywhere = True
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        super().__init__(function)
+        self._returned = False
+
+    def again(self) -> bool:
+        """Whether it must be delivered again, if something was raised meanwhile."""
+        return not self._returned
+
+    def deliver(self, _result: None, _value: None, _error: None) -> None:
+        self._function()
+        self._returned = True
 
 
 def _call(function: Callable[[], object]) -> tuple[_Call, None, None, None]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +41,6 @@ class _Feed:
 
     __slots__ = (
         "_account",
-        "_ended",
-        "_engaged",
         "_given_up",
         "_greenlet",
         "_iterables",
@@ -69,10 +66,6 @@ class _Feed:
         self.wake = pool._account.wake
         self._room = Event()
         self._there = Event()
-        #: One entry for each time that the batch has come to work; the account has as many.
-        self._engaged: list[None] = []
-        #: How many times it has come to rest, and the account does not know.
-        self._ended = 0
         self._iterables: Any = _iterators(iterables)
         self._greenlet: Any = None
         self._given_up = False
@@ -123,7 +116,7 @@ class _Feed:
     def _attend(self) -> None:
         # Called after whatever can set the batch to work. The workers may have
         # come and gone already; their messages wait until the hub drains them.
-        if self.batch.stirred():
+        if self.batch.stirred:
             self._begin()
         try:
             self._pool.adjust()
@@ -133,10 +126,9 @@ class _Feed:
             raise
 
     def _begin(self) -> None:
-        self._account.begin()
-        self._engaged.append(None)
-        self._pool._maps.add(self)
         self._post.feed = self
+        self._pool._maps.add(self)
+        self.batch.engage(self._account)
         if self.batch.at_rest():
             # The hub may have been told before the post knew of this object.
             self.wake.native.post(self.batch.message)
@@ -148,27 +140,20 @@ class _Feed:
         # A signal handler that comes between any two instructions may let the hub run,
         # and this map go on: what was found before has to be looked at again. It may also raise,
         # or the stack be too deep: then this is called again.
-        while self._engaged and self.batch.at_rest():
-            with suppress(IndexError):
-                self._engaged.pop()
-                self._ended += 1
-        if not self._ended:
-            return
-        # Errors that have been reported since come before the end.
-        self.wake.defer(self._end)
-        if not self._engaged:
+        if self.batch.disengage():
+            # Errors that have been reported since come before the end.
+            self.wake.defer(self._end)
+        if not self.batch.engaged:
             # The batch refers to the post; the post lets go of this object.
             self._pool._maps.discard(self)
             self._post.feed = None
-            if self._engaged:
+            if self.batch.engaged:
                 self._pool._maps.add(self)
                 self._post.feed = self
                 self.wake.native.post(self.batch.message)
 
     def _end(self) -> None:
-        while self._ended:
-            self._ended -= 1
-            self._account.end()
+        self.batch.end(self._account)
 
     def feed(self, source: Iterator[Any], inert: bool) -> None:
         """Advance the source to its end, a bounded way ahead of the workers."""
@@ -282,6 +267,10 @@ class _Post:
     def __init__(self) -> None:
         self.feed: _Feed | None = None
 
+    def again(self) -> bool:
+        """Whether it must be delivered again, if something was raised meanwhile."""
+        return self.feed is not None
+
     def deliver(self, _result: None, _value: None, _error: None) -> None:
         feed = self.feed
         if feed is not None:
@@ -372,8 +361,8 @@ class IMap(IMapUnordered):
 def map_whole(pool: ThreadPool, func: Any, iterable: Iterable[Any]) -> list[Any]:
     """Map, and return all results; raise what the first item in order to fail raised."""
     feed = _Feed(pool, func, (iterable,), ordered=True, limit=None)
-    feed.start()
     try:
+        feed.start()
         whole = feed.take_whole()
         failure = None
         if whole is None:

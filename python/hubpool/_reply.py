@@ -52,6 +52,10 @@ class Reply(_native.Reply):
         self.exc_info = exc_info or (type(error), error, error.__traceback__)
         self.deliver()
 
+    def again(self) -> bool:
+        """Whether it must be delivered again, if something was raised meanwhile."""
+        return self.waiter is not None
+
     def deliver(self, *_: None) -> None:
         """Let the greenlet go on, if it waits. Hub's thread only."""
         if self.waiter is None:

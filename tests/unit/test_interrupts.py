@@ -88,9 +88,10 @@ def test_a_signal_handler_waits_while_a_map_begins(
 ) -> None:
     pool = make_pool(2)
     pool.apply(int)
+    settle()
     # The map's message is delivered while the signal is handled.
     on_signal.append(lambda: pool.apply(int) or gevent.sleep(0.01))
-    monkeypatch.setattr(Account, "begin", _interrupt_after(Account.begin))
+    monkeypatch.setattr(Account, "_watch", _interrupt_after(Account._watch))
     assert pool.map(int, [1]) == [1]
     assert not on_signal
     assert pool.join(10)

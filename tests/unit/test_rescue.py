@@ -277,6 +277,9 @@ def test_hooks_that_cannot_be_cleared_cost_a_map_workers_and_no_items(
 
 def test_a_message_is_not_lost_when_the_one_before_it_is_interrupted() -> None:
     class Target:
+        def again(self) -> bool:
+            return False
+
         def deliver(self, number: int, _value: None, _error: None) -> None:
             if number == 1:
                 raise HitError

@@ -77,7 +77,7 @@ impl Account {
     }
 
     /// Counts a task, or a map that has come to work.
-    fn begin(slf: &Bound<'_, Self>) -> PyResult<()> {
+    pub fn begin(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
         this.outstanding.fetch_add(1, Ordering::Relaxed);
         if this.wake.get().hold()
@@ -91,7 +91,7 @@ impl Account {
     }
 
     /// Takes that back; tells who waits for the pool to be empty.
-    fn end(slf: &Bound<'_, Self>) -> PyResult<()> {
+    pub fn end(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
         let before = take_one(&this.outstanding)?;
         let unwatched = if this.wake.get().release()? {

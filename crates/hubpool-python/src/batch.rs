@@ -8,6 +8,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::account::{Account, take_one};
 use crate::attach::{cores, cpu_time, this_thread};
 use crate::core::{Core, Job, Worker};
 use crate::wake::{Message, Wake};
@@ -33,8 +34,13 @@ pub struct Batch {
     /// What each item starts in a copy of.
     #[pyo3(get)]
     context: Option<Py<PyAny>>,
-    /// Whether the hub's thread has issued a ticket since it last asked.
+    /// Whether the hub's thread has issued a ticket, and the account does not know.
     stirred: AtomicBool,
+    /// How many times the account has been told that the batch is at work, and how many of these
+    /// are over, of which it has not been told. Of the hub's thread: its steps are whole, whatever
+    /// signal comes.
+    engaged: AtomicUsize,
+    over: AtomicUsize,
     /// The thread of the worker that has joined last.
     latest: AtomicU32,
 }
@@ -67,6 +73,8 @@ impl Batch {
             zipped,
             context,
             stirred: AtomicBool::new(false),
+            engaged: AtomicUsize::new(0),
+            over: AtomicUsize::new(0),
             latest: AtomicU32::new(0),
         }
     }
@@ -127,11 +135,48 @@ impl Batch {
         self.inner.at_rest()
     }
 
-    /// Whether feeding or taking has set a worker on its way since the last
-    /// call. If so, a message will follow when no worker is at the batch any
-    /// more, or one has been posted already.
+    /// Whether feeding or taking has set a worker on its way since the last `engage`. If so, a
+    /// message will follow when no worker is at the batch any more, or one has been posted already.
+    #[getter]
     fn stirred(&self) -> bool {
-        self.stirred.swap(false, Ordering::Relaxed)
+        self.stirred.load(Ordering::Relaxed)
+    }
+
+    /// Counts the batch with the account as at work, if it is `stirred`.
+    fn engage(&self, account: &Bound<'_, Account>) -> PyResult<()> {
+        if self.stirred.swap(false, Ordering::Relaxed) {
+            // To begin may let a signal handler run, and the hub, which finds that it has begun.
+            self.engaged.fetch_add(1, Ordering::Relaxed);
+            if let Err(error) = Account::begin(account) {
+                take_one(&self.engaged)?;
+                self.stirred.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the batch is at work, for all that the hub has found.
+    #[getter]
+    fn engaged(&self) -> bool {
+        self.stirred() || self.engaged.load(Ordering::Relaxed) > 0
+    }
+
+    /// Looks whether no worker is at the batch any more. Returns whether the account must be told.
+    fn disengage(&self) -> bool {
+        if self.inner.at_rest() {
+            let over = self.engaged.swap(0, Ordering::Relaxed);
+            self.over.fetch_add(over, Ordering::Relaxed);
+        }
+        self.over.load(Ordering::Relaxed) > 0
+    }
+
+    /// Tells the account.
+    fn end(&self, account: &Bound<'_, Account>) -> PyResult<()> {
+        while take_one(&self.over).is_ok() {
+            Account::end(account)?;
+        }
+        Ok(())
     }
 
     /// Results that are there: a list, `None` if there is none yet, or an
