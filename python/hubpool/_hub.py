@@ -293,7 +293,7 @@ class HubWake:
                         return None
                     message = None
                     target.deliver(result, value, error)
-                except BaseException:  # noqa: BLE001 - the hub decides what to do with it
+                except BaseException:
                     if elsewhere is not None or target is None or target.again():
                         # A signal handler has come before it was delivered.
                         native.take_back()

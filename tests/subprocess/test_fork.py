@@ -264,3 +264,46 @@ def test_a_child(claim: str, way: str, loop: str) -> None:
     process = run(*options, loop=loop, timeout=SECONDS, GEVENT_THREADPOOL=pool)
     outcome = (process.returncode, process.stdout, process.stderr)
     assert outcome == (0, "through\n", ""), process.stderr
+
+
+#: An error that another greenlet came upon as it stood in for the hub is left to the hub. Then
+#: the process forks, before the hub has its turn, in a greenlet that the hub has resumed.
+LEFT_TO_THE_HUB = """
+import os, sys
+import gevent
+import hubpool
+
+def fail():
+    raise ValueError("the parent's")
+
+reported = []
+hub = gevent.get_hub()
+hub.handle_error = lambda context, kind, *_: reported.append(kind)
+pool = hubpool.ThreadPool(2)
+for _ in range(50):
+    for _ in range(20):
+        pool.apply(int)
+    value, failing = pool.spawn(int), pool.spawn(fail)
+    value.get()
+    pid = os.fork()
+    if pid == 0:
+        before = len(reported)
+        gevent.sleep(0.01)
+        again = len(reported) - before
+        works = pool.apply(int) == 0
+        os._exit(0 if works and not again else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    try:
+        failing.get()
+    except ValueError:
+        pass
+    assert reported == [ValueError], reported
+    reported.clear()
+print("done")
+"""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_an_error_that_was_left_to_the_hub_is_the_parents(loop: str) -> None:
+    ended = run("-c", LEFT_TO_THE_HUB, loop=loop, timeout=SECONDS)
+    assert (ended.stdout, ended.returncode) == ("done\n", 0), ended.stderr

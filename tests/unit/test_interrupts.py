@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conftest import MakePool
-    from gates import Gate
+    from gates import Gate, Reported
 
 
 @pytest.fixture
@@ -42,6 +42,13 @@ def _interrupt_after(function: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return interrupted
+
+
+def _interrupt_the_next_task(pool: hubpool.ThreadPool, patch: pytest.MonkeyPatch) -> None:
+    """Have a signal come as the next task, or map, is counted."""
+    patch.setattr(Account, "_watch", _interrupt_after(Account._watch))
+    # Whether the loop counts the watcher already.
+    pool._account.wake.native.counted = False
 
 
 @pytest.mark.parametrize(
@@ -88,13 +95,83 @@ def test_a_signal_handler_waits_while_a_map_begins(
 ) -> None:
     pool = make_pool(2)
     pool.apply(int)
-    settle()
     # The map's message is delivered while the signal is handled.
     on_signal.append(lambda: pool.apply(int) or gevent.sleep(0.01))
-    monkeypatch.setattr(Account, "_watch", _interrupt_after(Account._watch))
+    _interrupt_the_next_task(pool, monkeypatch)
     assert pool.map(int, [1]) == [1]
     assert not on_signal
     assert pool.join(10)
+    assert (len(pool), pool._account.outstanding) == (0, 0)
+
+
+class HandlerError(Exception):
+    """What a signal handler raises."""
+
+
+def _raise() -> None:
+    raise HandlerError
+
+
+@pytest.mark.parametrize("place", ["notify", "_unwatch"])
+def test_apply_returns_though_a_signal_handler_raises_as_its_task_is_counted_out(
+    make_pool: MakePool,
+    on_signal: list[Callable[[], object]],
+    monkeypatch: pytest.MonkeyPatch,
+    errors: list[Reported],
+    place: str,
+) -> None:
+    pool = make_pool(1)
+    applying = gevent.spawn(pool.apply, time.sleep, (0.02,))
+    gevent.sleep(0.005)
+    monkeypatch.setattr(Account, place, _interrupt_after(getattr(Account, place)))
+    on_signal.append(_raise)
+    applying.get(timeout=10)
+    assert not on_signal or place == "_unwatch"
+    assert [error.kind for error in errors] == [HandlerError] * (not on_signal)
+    assert (pool._account.outstanding, pool._account.wake.native.holds) == (0, 0)
+
+
+@pytest.mark.skipif("libuv" in gevent.config.loop.__module__, reason="gevent's libuv loop breaks")
+def test_what_a_look_out_has_found_is_delivered_though_a_signal_handler_raises(
+    make_pool: MakePool, on_signal: list[Callable[[], object]], errors: list[Reported]
+) -> None:
+    pool = make_pool(2)
+    main = threading.get_ident()
+    interrupted = 0
+    for _ in range(50):
+        for _ in range(20):
+            pool.apply(int)  # So that it pays to look out.
+        on_signal.append(_raise)
+        # The signal comes as the result does, and is handled as the look-out returns.
+        result = pool.spawn(signal.pthread_kill, main, signal.SIGUSR1)
+        other = gevent.spawn(pool.apply, int)
+        try:
+            result.get()
+            gevent.sleep(0.001)
+        except HandlerError:
+            interrupted += 1
+        assert result.get(timeout=10) is None
+        # The handler may as well have raised in that greenlet, or in the hub's.
+        other.join(timeout=10)
+        assert other.dead
+    assert interrupted + len(errors) == 50
+    assert pool.join(10)
+
+
+def test_a_map_ends_though_a_signal_handler_raises_as_it_comes_to_work(
+    make_pool: MakePool,
+    on_signal: list[Callable[[], object]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = make_pool(2)
+    pool.apply(int)
+    on_signal.append(_raise)
+    with monkeypatch.context() as patch:
+        _interrupt_the_next_task(pool, patch)
+        with pytest.raises(HandlerError):
+            pool.map(int, [1, 2, 3])
+    assert pool.join(10)
+    assert pool.map(int, [1, 2, 3]) == [1, 2, 3]
     assert (len(pool), pool._account.outstanding) == (0, 0)
 
 
