@@ -11,7 +11,7 @@ from gevent.event import AsyncResult, Event
 from gevent.hub import get_hub
 from gevent.hub import sleep as gevent_sleep
 
-from hubpool import _native
+from hubpool import _gevent, _native
 from hubpool._hub import hub_wake
 from hubpool._report import Unretrieved, WatchedResult
 
@@ -66,6 +66,9 @@ class Account(_native.Account):
         """Settle a task's result with an error; without one, report what happened."""
         if result is None:
             if error is None:
+                # A worker has left, or who should have told them could not.
+                _gevent.resize_semaphore(self.slots, 0)
+                self.wake.adjust()
                 self.notify()
             else:
                 self._handle_error(error)

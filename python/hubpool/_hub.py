@@ -180,8 +180,10 @@ class HubWake:
         # A loop that outlives its hub keeps watchers until they are closed, in its
         # thread, and before the descriptor is: libuv would let go of whatever had
         # its number by then.
+        if self._lookout is None:
+            return False  # It has made none, or there was no descriptor for it.
         watchers = self._give_up_watchers()
-        loop = None if watchers[1] is None else watchers[1].loop
+        loop = watchers[1].loop
         if loop is None or not loop.ptr:
             return False
         native = self.native
@@ -282,21 +284,25 @@ class HubWake:
             # A greenlet that is resumed in between may fork, and the child's hub come back here.
             while not self.abandoned:
                 target: Any = None
+                message: Any = None
                 try:
                     message = native.deliver_values()
                     if message is None:
                         return found
                     target, result, value, error = message
                     if elsewhere is not None and not target.anywhere:
-                        native.take_back()
+                        native.put_back(message)
                         elsewhere.loop.run_callback(self._deliver)
                         return None
-                    message = None
+                    if not target.anywhere:
+                        message = None  # This frame must not keep a result.
                     target.deliver(result, value, error)
                 except BaseException:
-                    if elsewhere is not None or target is None or target.again():
-                        # A signal handler has come before it was delivered.
+                    # A signal handler may have come before it was delivered.
+                    if target is None:
                         native.take_back()
+                    elif message is not None and (elsewhere is not None or target.again()):
+                        native.put_back(message)
                     if elsewhere is not None:
                         raise
                     self.report(target, *sys.exc_info())

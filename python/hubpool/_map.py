@@ -160,14 +160,20 @@ class _Feed:
         batch = self.batch
         turn = time.monotonic() + _TURN
         if inert:
-            while chunk := list(islice(source, batch.room(_CHUNK))):
+            while not self._given_up:
+                room = batch.room(_CHUNK)
+                if not room:
+                    # A reader that waits makes some, for as long as it waits.
+                    self._await_room(_CHUNK)
+                    continue
+                chunk = list(islice(source, room))
+                if not chunk:
+                    return
                 pending = batch.feed_all(chunk)
                 self._attend()
-                if pending > _HIGH_WATER or not batch.room(1):
+                if pending > _HIGH_WATER:
                     self._await_room(_CHUNK)
                 turn = self._take_turns(turn)
-                if self._given_up:
-                    return
             return
         window = self._pool._maxsize + 1
         for item in source:

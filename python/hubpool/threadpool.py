@@ -13,7 +13,7 @@ from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gevent.exceptions import InvalidThreadUseError
-from gevent.hub import get_hub
+from gevent.hub import get_hub, sleep
 from gevent.lock import Semaphore
 from gevent.pool import GroupMappingMixin
 
@@ -432,13 +432,7 @@ class ThreadPool(GroupMappingMixin):
         task = (func, args, kwargs or _NONE, result, self._new_context())
         if self._account.offer(self._core, task, False):
             return
-        while True:
-            slots = self._available_worker_threads_greenlet_sem
-            if slots.locked():
-                self._account.wake.stand_in()
-            slots.acquire()
-            if slots is self._available_worker_threads_greenlet_sem:
-                break
+        slots = self._wait_for_slot()
         begun = False
         try:
             if self._account.offer(self._core, task, True):
@@ -457,6 +451,17 @@ class ThreadPool(GroupMappingMixin):
             raise
         if not manned:
             self._rescue(task)
+
+    def _wait_for_slot(self) -> Any:
+        while True:
+            slots = self._available_worker_threads_greenlet_sem
+            if slots.locked() and not slots.linkcount():
+                self._account.wake.stand_in()
+            if slots.linkcount() and not slots.locked() and may_wait(self.hub):
+                sleep(0)  # It is theirs who wait already, and are about to be told.
+            slots.acquire()
+            if slots is self._available_worker_threads_greenlet_sem:
+                return slots
 
     def _rescue(self, task: Any) -> None:
         # The last worker has expired just before the task was queued, or there

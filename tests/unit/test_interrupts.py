@@ -158,6 +158,26 @@ def test_what_a_look_out_has_found_is_delivered_though_a_signal_handler_raises(
     assert pool.join(10)
 
 
+def test_who_joins_is_told_though_nobody_could_tell_at_once(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, errors: list[Reported]
+) -> None:
+    pool = make_pool(1)
+    pool.apply(int)
+    notify, failed = Account.notify, []
+
+    def fail_once(account: Account) -> None:
+        if account is pool._account and not failed:
+            failed.append(account)
+            raise RecursionError
+        notify(account)
+
+    monkeypatch.setattr(Account, "notify", fail_once)
+    pool.spawn(time.sleep, 0.01)
+    assert pool.join(10)
+    assert failed
+    assert [error.kind for error in errors] == [RecursionError]
+
+
 def test_a_map_ends_though_a_signal_handler_raises_as_it_comes_to_work(
     make_pool: MakePool,
     on_signal: list[Callable[[], object]],

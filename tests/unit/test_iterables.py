@@ -12,6 +12,9 @@ import gevent
 import pytest
 from gates import fail, settle, until
 
+from hubpool import _map
+from hubpool._native import Batch
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -497,3 +500,24 @@ def test_many_maps_that_come_to_rest_at_once(
     assert [list(results) for results in maps] == [[1]] * len(maps)
     assert pool.join(10)
     assert (pool._account.outstanding, errors) == (0, [])
+
+
+def test_a_list_is_read_to_its_end_though_its_room_comes_and_goes(
+    pool: hubpool.ThreadPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Moody:
+        """A batch whose room is gone each time that it has been waited for."""
+
+        def __init__(self, *args: Any) -> None:
+            self._batch = Batch(*args)
+            self._looks = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._batch, name)
+
+        def room(self, most: int) -> int:
+            self._looks += 1
+            return self._batch.room(most) if self._looks % 2 else 0
+
+    monkeypatch.setattr(_map, "Batch", Moody)
+    assert list(pool.imap(abs, list(range(50)), maxsize=1)) == list(range(50))

@@ -277,6 +277,8 @@ def test_hooks_that_cannot_be_cleared_cost_a_map_workers_and_no_items(
 
 def test_a_message_is_not_lost_when_the_one_before_it_is_interrupted() -> None:
     class Target:
+        anywhere = False
+
         def again(self) -> bool:
             return False
 

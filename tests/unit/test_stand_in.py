@@ -137,3 +137,16 @@ def test_tasks_that_wait_for_each_other_all_run(make_pool: MakePool, threads: in
         assert sorted(pool.map(lambda _, b=barrier: b.wait(20), range(threads))) == list(
             range(threads)
         )
+
+
+def test_a_slot_is_theirs_who_wait_already(make_pool: MakePool) -> None:
+    pool = make_pool(1)
+    calls = [0] * 5
+
+    def repeat(number: int) -> None:
+        while sum(calls) < 1000:
+            pool.apply(int)
+            calls[number] += 1
+
+    gevent.joinall([gevent.spawn(repeat, number) for number in range(5)], raise_error=True)
+    assert min(calls) > 100

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::core::{Core, Job};
 use crate::reply::Reply;
-use crate::wake::Wake;
+use crate::wake::{Message, Wake};
 
 /// The part of a pool's account that every task goes through. Its subclass, in Python, does
 /// the rest: `_watch`, `_unwatch` and `notify`. Only the hub's thread calls it, and no
@@ -56,12 +56,16 @@ impl Account {
     ) -> PyResult<bool> {
         let py = slf.py();
         let slots = slf.get().slots.bind(py);
-        if !has_slot
-            && !slots
-                .call_method1(intern!(py, "acquire"), (false,))?
-                .is_truthy()?
-        {
-            return Ok(false);
+        if !has_slot {
+            // A slot is theirs who wait for one already.
+            let waiters: usize = slots.call_method0(intern!(py, "linkcount"))?.extract()?;
+            let taken = waiters == 0
+                && slots
+                    .call_method1(intern!(py, "acquire"), (false,))?
+                    .is_truthy()?;
+            if !taken {
+                return Ok(false);
+            }
         }
         let offered = Self::begin(slf).and_then(|()| {
             let taken = core.get().pool.offer(Job::Task(task)).is_ok();
@@ -99,10 +103,12 @@ impl Account {
         } else {
             Ok(())
         };
-        if before == 1 {
-            slf.call_method0(intern!(slf.py(), "notify"))?;
-        }
-        unwatched
+        let told = if before == 1 {
+            slf.call_method0(intern!(slf.py(), "notify")).map(drop)
+        } else {
+            Ok(())
+        };
+        Self::or_by_the_hub(slf, unwatched.and(told))
     }
 }
 
@@ -123,9 +129,21 @@ impl Account {
     /// Gives a task's slot back, and takes it off the count. Whatever goes wrong, the rest is done.
     pub fn settle(slf: &Bound<'_, Self>) -> PyResult<()> {
         let slots = slf.get().slots.bind(slf.py());
-        let released = slots.call_method0(intern!(slf.py(), "release"));
+        let released = slots.call_method0(intern!(slf.py(), "release")).map(drop);
+        let released = Self::or_by_the_hub(slf, released);
         let ended = Self::end(slf);
         released.and(ended)
+    }
+
+    /// Has the hub tell all who wait, if telling them has failed: the caller's stack may have ended.
+    fn or_by_the_hub(slf: &Bound<'_, Self>, told: PyResult<()>) -> PyResult<()> {
+        if told.is_err() {
+            let none = slf.py().None();
+            let notice = (slf, &none, &none, &none).into_pyobject(slf.py())?;
+            let notice = Message::Other(notice.into_any().unbind());
+            slf.get().wake.get().post(notice);
+        }
+        told
     }
 }
 

@@ -205,11 +205,16 @@ impl Wake {
         }
     }
 
-    /// Puts back what has been returned last, if it has not been delivered.
+    /// Puts back what has been returned last, and has not come to the caller.
     fn take_back(&self) {
         if let Some(message) = lock(&self.taken).take() {
-            lock(&self.tray).push_front(Message::Other(message));
+            self.put_back(message);
         }
+    }
+
+    /// Puts a message back that has not been delivered.
+    fn put_back(&self, message: Py<PyAny>) {
+        lock(&self.tray).push_front(Message::Other(message));
     }
 
     /// Whether there is something to deliver.
