@@ -60,11 +60,9 @@ class Reply(_native.Reply):
         """Let the greenlet go on, if it waits. Hub's thread only."""
         if self.waiter is None:
             return
-        account = self.account
-        if getcurrent() is account.hub and not account.slots.linkcount():
+        if getcurrent() is self.account.hub:
             self._resume()
         else:
-            # Who waits for the slot that is free now comes first.
             self.account.hub.loop.run_callback(self._resume)
 
     def _resume(self) -> None:
