@@ -52,10 +52,6 @@ class Account(_native.Account):
         self.watchers = 0
         self._events: list[Event] = []
 
-    def again(self) -> bool:
-        """Whether it must be delivered again, if something was raised meanwhile."""
-        return False
-
     def _watch(self) -> None:
         self.wake.watch()
 

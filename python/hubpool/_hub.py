@@ -340,10 +340,6 @@ class _Call:
     def __init__(self, function: Callable[[], object]) -> None:
         self._function = function
 
-    def again(self) -> bool:
-        """Whether it must be delivered again, if something was raised meanwhile."""
-        return False
-
     def deliver(self, _result: None, _value: None, _error: None) -> None:
         self._function()
 

@@ -56,10 +56,6 @@ class HubLink(Link):
         if not self._wake.abandoned:
             self.native.post(self.message())
 
-    def again(self) -> bool:
-        """Whether it must be delivered again, if something was raised meanwhile."""
-        return False
-
     def message(self) -> Any:
         """Return what the hub must get for it."""
         return (self, None, None, None)

@@ -293,11 +293,7 @@ class _WorkerGreenlet(_Worker):
             raise
 
     def _has_no_hooks(self) -> bool:
-        return (
-            self._overrides_no_hooks()
-            and threading._profile_hook is None
-            and threading._trace_hook is None  # type: ignore[attr-defined] # private names
-        )
+        return self._overrides_no_hooks() and _Worker._has_no_hooks(self)
 
     def _overrides_no_hooks(self) -> bool:
         kind, own = type(self), self.__dict__

@@ -9,7 +9,6 @@ import sys
 import time
 import weakref
 from contextvars import copy_context
-from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gevent.exceptions import InvalidThreadUseError
@@ -341,7 +340,7 @@ class ThreadPool(GroupMappingMixin):
         kwds = {} if kwds is None else kwds
         if self._apply_immediately():
             return func(*args, **kwds)
-        if type(func) is BuiltinFunctionType and is_lookup(func) and self._is_hubs():
+        if is_lookup(func) and self._is_hubs():
             found: _T = self._lookup_pool().apply(func, args, kwds)
             return found
         result: Any

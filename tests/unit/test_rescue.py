@@ -279,9 +279,6 @@ def test_a_message_is_not_lost_when_the_one_before_it_is_interrupted() -> None:
     class Target:
         anywhere = False
 
-        def again(self) -> bool:
-            return False
-
         def deliver(self, number: int, _value: None, _error: None) -> None:
             if number == 1:
                 raise HitError

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -31,6 +32,11 @@ impl Account {
             slots,
             outstanding: AtomicUsize::new(0),
         }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.wake)?;
+        visit.call(&self.slots)
     }
 
     /// Tasks whose results have not been delivered, and maps at work.

@@ -207,16 +207,16 @@ fn start_one_that_leaves_calls(
     })
 }
 
-/// Bad: a worker leaves the call of the next one to a hub that looks out no more, or that forgets
-/// it, so that a job waits while the first worker is at one that does not end before.
-#[test]
-fn a_call_that_is_left_to_the_hub() {
-    check(2, || {
+/// Submits the jobs to two workers that leave calls to the hub, which looks out once.
+fn check_calls_that_are_left(jobs: &'static [usize]) {
+    check(2, move || {
         let pool = Arc::new(Pool::new(2));
         let hub = Arc::new(Outbox::new());
         let second = Arc::new(Bell::default());
         let workers = [(); 2].map(|()| start_one_that_leaves_calls(&pool, &hub, &second));
-        pool.submit(0).unwrap();
+        for job in jobs {
+            pool.submit(*job).unwrap();
+        }
         assert!(hub.look_out().is_empty());
         for worker in workers {
             worker.join().unwrap();
@@ -224,21 +224,17 @@ fn a_call_that_is_left_to_the_hub() {
     });
 }
 
+/// Bad: a worker leaves the call of the next one to a hub that looks out no more, or that forgets
+/// it, so that a job waits while the first worker is at one that does not end before.
+#[test]
+fn a_call_that_is_left_to_the_hub() {
+    check_calls_that_are_left(&[0]);
+}
+
 /// Bad: the same, where both jobs are there before the first worker has got going.
 #[test]
 fn a_call_for_what_was_there_before() {
-    check(2, || {
-        let pool = Arc::new(Pool::new(2));
-        let hub = Arc::new(Outbox::new());
-        let second = Arc::new(Bell::default());
-        let workers = [(); 2].map(|()| start_one_that_leaves_calls(&pool, &hub, &second));
-        pool.submit(1).unwrap();
-        pool.submit(2).unwrap();
-        assert!(hub.look_out().is_empty());
-        for worker in workers {
-            worker.join().unwrap();
-        }
-    });
+    check_calls_that_are_left(&[1, 2]);
 }
 
 /// Bad: a worker's idle time ends after two jobs have come, of which another worker takes one.
