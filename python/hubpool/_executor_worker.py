@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from concurrent.futures._base import LOGGER
 from concurrent.futures.thread import BrokenThreadPool
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hubpool import _gevent
+from hubpool import _exit, _gevent
+from hubpool._crew import Crew
 from hubpool._future import Future
 from hubpool._worker import _Worker
 
 if TYPE_CHECKING:
-    from hubpool._native import Worker
+    from hubpool._native import Core, Worker
     from hubpool.executor import ThreadPoolExecutor
 
 #: What an executor says whose initializer failed.
 BROKEN = "A thread initializer failed, the thread pool is not usable anymore"
+
+
+class ExecutorCrew(Crew):
+    """The threads of a :class:`ThreadPoolExecutor`, and what they need to know of it."""
+
+    __slots__ = ("executor", "initargs", "initializer", "name_prefix", "numbers")
+
+    def __init__(self, core: Core, executor: ThreadPoolExecutor) -> None:
+        super().__init__(core)
+        self.executor = weakref.ref(executor)
+        self.name_prefix = executor._thread_name_prefix
+        self.numbers = itertools.count()
+        self.initializer = executor._initializer
+        self.initargs = executor._initargs
+
+    def _start(self, first_job: Future[Any] | None) -> bool:
+        tasks = 0 if first_job is None else 1
+        if _exit.begun or not self.core.recruit(tasks):
+            return False
+        try:
+            ExecutorWorker(self, first_job)
+        except BaseException:
+            if first_job is not None:
+                self.core.finish()
+            raise
+        return True
+
+    def run_here(self) -> None:
+        """Run what is queued, for want of threads."""
+        futures: list[Future[Any]] = []
+        while (future := self.core.take_newest()) is not None:
+            futures.append(future)
+        for future in reversed(futures):
+            self.core.finish()
+            future.run()
 
 
 class ExecutorWorker(_Worker):
@@ -26,28 +63,24 @@ class ExecutorWorker(_Worker):
     It has the name of a thread, and can be joined as one.
     """
 
+    _crew: ExecutorCrew
     #: All whose threads have not ended.
     alive: ClassVar[set[ExecutorWorker]] = set()
 
-    def __init__(self, executor: ThreadPoolExecutor, first_job: Future[Any] | None) -> None:
-        workers = executor._threads
-        name = f"{executor._thread_name_prefix}_{next(executor._numbers)}"
-        _Worker.__init__(self, executor._core, name)
-        # The executor itself is only weakly referred to, so that it can be dropped.
-        self._executor = weakref.ref(executor)
-        self._initializer = executor._initializer
-        self._initargs = executor._initargs
+    def __init__(self, crew: ExecutorCrew, first_job: Future[Any] | None) -> None:
+        _Worker.__init__(self, crew, f"{crew.name_prefix}_{next(crew.numbers)}")
+        self._executor = crew.executor
+        self._initializer = crew.initializer
+        self._initargs = crew.initargs
         self._first_job = first_job
         #: What the initializer has set. Each task starts in a copy.
         self._context: Any = None
         #: Done when the thread has ended.
         self._ended: Future[None] = Future()
-        workers.add(self)
         self.alive.add(self)
         try:
             self._start()
         except BaseException:
-            workers.discard(self)
             self.alive.discard(self)
             raise
 
@@ -128,9 +161,7 @@ class ExecutorWorker(_Worker):
             job.settle(None, exc_info[1], place)
 
     def _ask_for_replacement(self) -> None:
-        executor = self._executor()
-        if executor is not None and self._core.queued:
-            executor._adjust_thread_count()
+        self._crew.adjust()
 
     def cleanup(self, hub_of_worker: Any) -> None:
         """Destroy the hub that a task made in this thread; then tell who joins it."""

@@ -62,6 +62,9 @@ class ThreadLimit:
             count = self._threads.pop(core, 0)
             if count > 1:
                 self._threads[core] = count - 1
+            else:
+                # Nobody of it is left to retire, and who comes next is not meant.
+                core.retire_to(None)
         self._pass_on()
 
     def _has_room(self, core: Core) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import sys
 import threading
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from gevent import monkey
@@ -14,11 +13,11 @@ from greenlet import getcurrent, greenlet
 
 from hubpool import _gevent, from_thread
 from hubpool._limit import thread_limit
-from hubpool._native import Batch, Claims, Core, Wake, Worker, name_thread
+from hubpool._native import Batch, Claims, Wake, Worker, name_thread
 from hubpool._report import Unretrieved
 
 if TYPE_CHECKING:
-    from hubpool.threadpool import ThreadPool
+    from hubpool._crew import Crew, PoolCrew
 
 _numbers = itertools.count(1)
 
@@ -65,9 +64,10 @@ class _Worker(greenlet):
     _hub_of_worker: Any = None
     _idle_task_timeout: float = -1
 
-    def __init__(self, core: Core, name: str) -> None:
+    def __init__(self, crew: Crew, name: str) -> None:
         greenlet.__init__(self)
-        self._core = core
+        self._crew = crew
+        self._core = crew.core
         self.name = name
         self._stderr = (
             monkey.get_original("sys", "stderr") if monkey.is_module_patched("sys") else sys.stderr
@@ -75,10 +75,12 @@ class _Worker(greenlet):
 
     def _start(self) -> None:
         """Start the thread; if there can be none, take back the registration."""
+        self._crew.workers.add(self)
         try:
             _gevent.start_new_thread(self._begin, ())
         except BaseException:
             self._core.unregister()
+            self._crew.workers.discard(self)
             raise
 
     def _begin(self) -> None:
@@ -155,7 +157,8 @@ class _Worker(greenlet):
             if self._counted:
                 thread_limit.give_back(self._core)
                 self._counted = False
-            self._ask_for_replacement()
+            if self._core.queued:
+                self._ask_for_replacement()
             self._left = True
 
     def _prepare(self) -> bool:
@@ -275,22 +278,14 @@ class _WorkerGreenlet(_Worker):
 
     _hub: Any = None
 
-    def __init__(self, threadpool: ThreadPool) -> None:
-        _Worker.__init__(self, threadpool._core, f"hubpool-{next(_numbers)}")
-        self._hub = threadpool.hub
-        # The pool itself is only weakly referred to, so that it can be dropped.
-        self._pool = weakref.ref(threadpool)
-        self._account = threadpool._account
+    def __init__(self, crew: PoolCrew) -> None:
+        _Worker.__init__(self, crew, f"hubpool-{next(_numbers)}")
+        self._hub = crew.hub
+        self._account = crew.account
         self._wake = self._account.wake.native
-        self._workers = threadpool._worker_greenlets
-        self._idle_task_timeout = threadpool._idle_task_timeout
+        self._idle_task_timeout = crew.idle_task_timeout
         self._core.register()
-        self._workers.add(self)
-        try:
-            self._start()
-        except BaseException:
-            self._workers.discard(self)
-            raise
+        self._start()
 
     def _has_no_hooks(self) -> bool:
         return self._overrides_no_hooks() and _Worker._has_no_hooks(self)
@@ -406,9 +401,7 @@ class _WorkerGreenlet(_Worker):
         return Failure(exc_info, unretrieved)
 
     def _ask_for_replacement(self) -> None:
-        pool = self._pool()
-        if pool is not None and pool._core.queued:
-            pool._account.wake.call(pool.adjust)
+        self._account.wake.call(self._crew.adjust)
 
     def cleanup(self, hub_of_worker: Any) -> None:
         """Leave the pool; then destroy the hub that a task made in this thread.
@@ -417,7 +410,7 @@ class _WorkerGreenlet(_Worker):
         """
         if self._hub is not None:
             self._hub = None
-            self._workers.discard(self)
+            self._crew.workers.discard(self)
             if self._account.watchers:
                 self._account.wake.native.post((self._account, None, None, None))
         super().cleanup(hub_of_worker)

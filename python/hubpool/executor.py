@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import itertools
 import math
 import threading
 import time
@@ -14,10 +13,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubpool import _exit, _fork
-from hubpool._executor_worker import ExecutorWorker
+from hubpool._executor_worker import ExecutorCrew, ExecutorWorker
 from hubpool._future import Future
 from hubpool._hub import may_wait_here
-from hubpool._limit import thread_limit
 from hubpool._native import Core
 from hubpool.threadpool import TaskQueue
 
@@ -63,13 +61,13 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
 
     def _start_anew(self) -> None:
         core = self._core = Core(_most(self._max_workers))
+        self._crew = ExecutorCrew(core, self)
         # It must not depend on a subclass that it calls a __del__() of this class.
         self._dropped = weakref.finalize(self, core.close)
         self._dropped.atexit = False
         self._work_queue: Any = TaskQueue(self._core)
-        self._numbers = itertools.count()
         #: Every thread that was started, as in the standard library's class.
-        self._threads: set[ExecutorWorker] = set()  # type: ignore[assignment] # joined as threads are
+        self._threads: set[ExecutorWorker] = self._crew.workers  # type: ignore[assignment] # joined as threads are
 
     @property
     def _max_workers(self) -> int:
@@ -99,7 +97,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         # A thread with an initializer may take its time, or fail: others may
         # come before it.
         pinned = self._initializer is None
-        if pinned and self._start_worker(future):
+        if pinned and core.wants_worker(1) and self._crew.add_if_needed(future):
             return future
         manned = core.submit(future)
         if manned is None:
@@ -122,45 +120,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         what = "interpreter shutdown" if _exit.begun else "shutdown"
         return RuntimeError(f"cannot schedule new futures after {what}")
 
-    def _start_worker(self, future: Future[Any] | None) -> bool:
-        """Start a thread, which begins with this task if there is one, if one more would help.
-
-        If none can be started, that is an error only if there is none.
-        """
-        core = self._core
-        tasks = 0 if future is None else 1
-        if _exit.begun or not core.wants_worker(tasks):
-            return False
-        if not thread_limit.take(core, self._adjust_thread_count):
-            return False
-        started = False
-        try:
-            if core.recruit(tasks):
-                try:
-                    ExecutorWorker(self, future)
-                    started = True
-                except BaseException as error:
-                    if future is not None:
-                        core.finish()
-                    if not isinstance(error, RuntimeError) or not core.workers:
-                        raise
-        finally:
-            if not started:
-                thread_limit.give_back(core)
-        return started
-
     def _adjust_thread_count(self) -> None:
-        """Start a thread for what is queued, if there are too few."""
-        self._start_worker(None)
-
-    def _run_here(self) -> None:
-        """Run what is queued, for want of threads."""
-        futures: list[Future[Any]] = []
-        while (future := self._core.take_newest()) is not None:
-            futures.append(future)
-        for future in reversed(futures):
-            self._core.finish()
-            future.run()
+        """Start threads for what is queued, if there are too few."""
+        self._crew.adjust()
 
     def map(
         self,
@@ -217,8 +179,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if wait and may_wait_here():
             all_known = False
             while not all_known:
-                # Another thread may be about to start one.
-                all_known = core.workers == 0
+                # Another thread may be about to start one, or one may have to wait for its turn.
+                all_known = not core.workers and not core.queued
                 for worker in tuple(self._threads):
                     worker.join()
                 if not all_known:
@@ -263,8 +225,10 @@ def _at_exit() -> None:
         worker.close()
     for worker in workers:
         worker.join()
-    for executor in tuple(_executors.values()):
-        executor._run_here()
+    crews = {worker._crew for worker in workers}
+    crews.update(executor._crew for executor in tuple(_executors.values()))
+    for crew in crews:
+        crew.run_here()
 
 
 def _after_fork_in_child() -> None:

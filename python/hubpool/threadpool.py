@@ -18,9 +18,9 @@ from gevent.pool import GroupMappingMixin
 
 from hubpool import _exit, _fork, _gevent
 from hubpool._account import Account
+from hubpool._crew import PoolCrew
 from hubpool._hub import close_inherited, may_wait
 from hubpool._intake import Intake
-from hubpool._limit import thread_limit
 from hubpool._lookups import is_lookup
 from hubpool._map import IMap, IMapUnordered, map_whole
 from hubpool._native import Core
@@ -113,6 +113,7 @@ class ThreadPool(GroupMappingMixin):
         "_available_worker_threads_greenlet_sem",
         "_copy_context",
         "_core",
+        "_crew",
         "_idle_task_timeout",
         "_intake",
         "_lookups",
@@ -171,12 +172,14 @@ class ThreadPool(GroupMappingMixin):
 
         _pools[key] = weakref.ref(self, dropped)
         self.task_queue = TaskQueue(self._core)
-        self._worker_greenlets: set[_WorkerGreenlet] = set()
         # One more than there are workers, so that a worker that finishes a
         # task finds the next one.
         slots = Semaphore(self._maxsize + 1, self.hub)
         self._available_worker_threads_greenlet_sem = slots
         self._account = Account(self.hub, slots, self._report_errors)
+        crew = PoolCrew(core, self._account, self._WorkerGreenlet, self._idle_task_timeout)
+        self._crew = crew
+        self._worker_greenlets: set[_WorkerGreenlet] = crew.workers
         self._intake = Intake(self, self._account)
         #: The last size that was asked for, as an object of its own.
         self._size_wish = object()
@@ -239,7 +242,7 @@ class ThreadPool(GroupMappingMixin):
         wish = self._size_wish = object()
         self._core.stop_shrinking()
         self._account.notify()
-        while self.size < size and self._add_thread():
+        while self.size < size and self._crew.add():
             pass
         if self.size > size:
             # Those who come meanwhile, since there is work, do not count.
@@ -372,29 +375,7 @@ class ThreadPool(GroupMappingMixin):
 
     def adjust(self) -> None:
         """Start threads that the outstanding tasks call for. Any thread."""
-        while self._core.wants_worker(0) and self._add_thread_if_needed():
-            pass
-
-    def _add_thread(self) -> bool:
-        """Start a thread; ``False`` if the process may have no more of them now."""
-        core = self._core
-        if not thread_limit.take(core, self.adjust):
-            return False
-        try:
-            self._WorkerGreenlet(self)
-        except BaseException:
-            thread_limit.give_back(core)
-            raise
-        return True
-
-    def _add_thread_if_needed(self) -> bool:
-        """Start a thread. If none can be started, that is an error only if there is none."""
-        try:
-            return self._add_thread()
-        except RuntimeError:
-            if not self._core.workers:
-                raise
-            return False
+        self._crew.adjust()
 
     def _check_thread(self) -> None:
         if self.hub is not get_hub():
@@ -438,7 +419,7 @@ class ThreadPool(GroupMappingMixin):
                 return
             self._account.begin()
             begun = True
-            self._add_thread_if_needed()
+            self._crew.add_if_needed()
             manned = self._core.submit(task)
         except BaseException as error:
             slots.release()
@@ -468,7 +449,7 @@ class ThreadPool(GroupMappingMixin):
         if not self._core.wants_worker(0):
             return
         try:
-            self._add_thread()
+            self._crew.add()
         except BaseException:
             if self._core.withdraw(task):
                 self._available_worker_threads_greenlet_sem.release()

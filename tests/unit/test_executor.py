@@ -638,7 +638,7 @@ def test_shutdown_waits_for_a_thread_that_is_just_being_started(
             return 0
 
     deciding, start = threading.Event(), threading.Event()
-    executor._numbers = Numbers()  # type: ignore[assignment]
+    executor._crew.numbers = Numbers()  # type: ignore[assignment]
     with concurrent.futures.ThreadPoolExecutor(1) as native:
         submitting = native.submit(executor.submit, abs, -1)
         until(deciding.is_set)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -12,6 +13,7 @@ from gates import LIMIT, Gate, pool_threads, settle, until
 
 import hubpool
 from hubpool._limit import thread_limit
+from hubpool._worker import _Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,6 +160,62 @@ def test_a_dropped_pool_and_executor_still_run_what_is_queued(gate: Gate) -> Non
     blocked.get()
     holder.kill()
     until(lambda: not pool_threads())
+
+
+@pytest.mark.parametrize("executor", [False, True])
+def test_what_is_dropped_as_its_last_thread_leaves_still_runs_what_is_queued(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, executor: bool
+) -> None:
+    leave = threading.Event()
+    cleanup = _Worker.cleanup
+
+    def wait_and_clean_up(worker: _Worker, hub_of_worker: Any) -> None:
+        leave.wait(LIMIT)  # It is not registered any more, and has not looked for a replacement.
+        cleanup(worker, hub_of_worker)
+
+    monkeypatch.setattr(_Worker, "cleanup", wait_and_clean_up)
+    group: Any = hubpool.ThreadPoolExecutor(1) if executor else hubpool.ThreadPool(1)
+    spawn = group.submit if executor else group.submit_threadsafe
+    assert spawn(abs, 0).result(LIMIT) == 0
+    first, second = spawn(gate), spawn(abs, -1)
+    gate.await_entered()
+    settle()
+    core = group._core
+    core.retire_to(0)  # As if another pool needed the thread.
+    gate.open()
+    until(lambda: not core.workers)
+    assert (core.queued, second.done()) == (1, False)
+    dropped = weakref.ref(group)
+    del group, spawn
+    assert dropped() is None
+    leave.set()
+    assert second.result(LIMIT) == 1
+    del first, second
+    until(lambda: not pool_threads())
+
+
+def test_shutdown_waits_for_what_waits_for_its_turn(make_pool: MakePool, gate: Gate) -> None:
+    hubpool.set_thread_limit(1)
+    holder, executor = make_pool(1), hubpool.ThreadPoolExecutor(1)
+    blocked = holder.spawn(gate)
+    gate.await_entered()
+    future = executor.submit(abs, -1)
+    closing = gevent.spawn(executor.shutdown)
+    settle()
+    assert not closing.ready()
+    gate.open()
+    closing.get(timeout=LIMIT)
+    assert future.done()
+    blocked.get()
+
+
+def test_a_pool_that_has_ended_all_its_threads_may_keep_the_next_ones(make_pool: MakePool) -> None:
+    first, second = make_pool(1), make_pool(1)
+    assert first.apply(threading.get_ident)
+    hubpool.set_thread_limit(1)
+    assert second.apply(abs, (-1,)) == 1  # For that, the other one's thread has ended.
+    hubpool.set_thread_limit(None)
+    assert len({first.apply(threading.get_ident) for _ in range(5)}) == 1
 
 
 def test_who_waits_and_is_killed_waits_no_more(make_pool: MakePool, gate: Gate) -> None:

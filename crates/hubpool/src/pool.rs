@@ -267,7 +267,8 @@ impl<J> Pool<J> {
     pub fn shrink_to(&self, size: usize) {
         let sleepers = {
             let mut state = self.state.lock();
-            state.shrink_to = (state.workers > size).then_some(size);
+            state.shrink_to = Some(size);
+            state.settle_shrink();
             state.sleepers_beyond(size)
         };
         sleepers.iter().for_each(Worker::wake);
@@ -514,7 +515,10 @@ impl<J> State<J> {
     }
 
     fn settle_shrink(&mut self) {
-        if self.shrink_to.is_some_and(|size| self.workers <= size) {
+        let reached = |size| self.workers <= size;
+        // Where none shall be left, who comes for what is still queued shall end, too.
+        let more_come = self.shrink_to == Some(0) && !self.queue.is_empty();
+        if self.shrink_to.is_some_and(reached) && !more_come {
             self.shrink_to = None;
         }
     }

@@ -1,0 +1,76 @@
+"""The threads of one pool or executor, and how more of them are started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hubpool._limit import thread_limit
+
+if TYPE_CHECKING:
+    from hubpool._account import Account
+    from hubpool._native import Core
+    from hubpool._worker import _WorkerGreenlet
+
+
+class Crew:
+    """A core's worker threads.
+
+    Workers refer to it and not to their pool or executor, which can be dropped while they
+    live, and with work in its queue: it is here that somebody is found for that. Any thread.
+    """
+
+    __slots__ = ("__weakref__", "core", "workers")
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        #: Whoever starts a worker adds it.
+        self.workers: set[Any] = set()
+
+    def adjust(self) -> None:
+        """Start threads that the outstanding tasks call for."""
+        while self.core.wants_worker(0) and self.add_if_needed():
+            pass
+
+    def add_if_needed(self, first_job: Any = None) -> bool:
+        """Do as :meth:`add`; if none can be started, that is an error only if there is none."""
+        try:
+            return self.add(first_job)
+        except RuntimeError:
+            if not self.core.workers:
+                raise
+            return False
+
+    def add(self, first_job: Any = None) -> bool:
+        """Start a thread; ``False`` if the process may have no more of them now."""
+        if not thread_limit.take(self.core, self.adjust):
+            return False
+        started = False
+        try:
+            started = self._start(first_job)
+        finally:
+            if not started:
+                thread_limit.give_back(self.core)
+        return started
+
+    def _start(self, first_job: Any) -> bool:
+        """Start a thread, registered with the core, unless none is wanted any more."""
+        raise NotImplementedError
+
+
+class PoolCrew(Crew):
+    """The threads of a :class:`ThreadPool`, and what they need to know of it."""
+
+    __slots__ = ("account", "hub", "idle_task_timeout", "kind")
+
+    def __init__(
+        self, core: Core, account: Account, kind: type[_WorkerGreenlet], idle_task_timeout: float
+    ) -> None:
+        super().__init__(core)
+        self.account = account
+        self.hub = account.hub
+        self.kind = kind
+        self.idle_task_timeout = idle_task_timeout
+
+    def _start(self, _first_job: Any) -> bool:
+        self.kind(self)
+        return True
