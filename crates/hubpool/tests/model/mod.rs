@@ -33,7 +33,12 @@ impl Model {
 
     fn lose_a_worker(&mut self) {
         self.workers -= 1;
-        if self.shrink.is_some_and(|size| self.workers <= size) {
+        self.settle_shrink();
+    }
+
+    fn settle_shrink(&mut self) {
+        let reached = self.shrink.is_some_and(|size| self.workers <= size);
+        if reached && (self.shrink != Some(0) || self.queue.is_empty()) {
             self.shrink = None;
         }
     }
@@ -72,7 +77,8 @@ impl Model {
             }
             11 => {
                 pool.shrink_to(size);
-                self.shrink = (self.workers > size).then_some(size);
+                self.shrink = Some(size);
+                self.settle_shrink();
                 if size == 3 {
                     pool.stop_shrinking();
                     self.shrink = None;
