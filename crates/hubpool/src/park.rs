@@ -1,4 +1,5 @@
-//! How a plain thread waits for a future: it looks out briefly, as a worker does, and parks.
+//! How a plain thread waits for a future: it looks out briefly, as a worker does, and parks. Who polls
+//! in whatever thread casts a glance, too, before it says that it must be woken.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -67,6 +68,18 @@ thread_local! {
     /// The thread's place, while nobody uses it. What a poll calls may wait in turn, and gets one
     /// of its own: it must not take the wake-up of who polls.
     static PLACE: Cell<Option<Arc<Parker>>> = const { Cell::new(None) };
+}
+
+thread_local! {
+    /// Whether glances have paid in this thread.
+    static GLANCES: Search = Search::new();
+}
+
+/// Whether what is waited for comes within some microseconds, if such a look has paid of late: to be
+/// woken would take longer.
+pub(crate) fn glance(found: impl Fn() -> bool) -> bool {
+    // loom's threads have no clock, and its atomics may not outlive a model.
+    !cfg!(loom) && GLANCES.with(|search| search.glance(found))
 }
 
 /// Blocks the calling thread until the future is ready.

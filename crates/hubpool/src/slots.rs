@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::crew::shielded;
+use crate::park;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -241,7 +242,7 @@ impl Future for Wait<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let what = self.what;
-        if self.number.is_none() && self.at_once() {
+        if self.number.is_none() && (self.at_once() || park::glance(|| self.at_once())) {
             return Poll::Ready(());
         }
         // Made before the lock and dropped after it: a waker's code is its runtime's.

@@ -197,6 +197,12 @@ impl<T> Drop for CancelOnDrop<T> {
 }
 
 impl<F, T> TaskCell<F, T> {
+    /// Whether it has not ended, and nobody has asked for its result.
+    fn is_new(&self) -> bool {
+        let stage = self.stage.lock();
+        matches!(*stage, Stage::Queued(_, None) | Stage::Running(None))
+    }
+
     /// Takes the function, which marks the task as running; `None` if it has been withdrawn.
     fn begin(&self) -> Option<F> {
         let mut stage = self.stage.lock();
@@ -267,7 +273,8 @@ impl<F: Send, T: Send> Outcome<T> for TaskCell<F, T> {
         // Made before the lock and dropped after it: a waker's code is its runtime's. It is made
         // for nothing if the result is there by now.
         let mut waker = None;
-        if !self.is_finished() {
+        let finished = || self.is_finished();
+        if !(finished() || self.is_new() && park::glance(finished)) {
             waker = Some(context.waker().clone());
         }
         let mut stage = self.stage.lock();

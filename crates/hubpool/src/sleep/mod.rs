@@ -14,6 +14,8 @@ use crate::sync::{Arc, watch_time};
 /// How long a search lasts at most. A futex wake-up costs 5 to 50 us, so a
 /// search that is longer than that can not win.
 const SEARCH_TIME: Duration = watch_time(30);
+/// How long a glance lasts at most: less than it takes to sleep and be woken.
+const GLANCE_TIME: Duration = watch_time(5);
 /// How long a worker that has found a job waits for its submitter to let go.
 const HOLD_TIME: Duration = watch_time(15);
 /// How many times too long a search is at least in which somebody else had the core.
@@ -170,6 +172,18 @@ impl Search {
         self.learn(won, late);
     }
 
+    /// Watches until `found`, if that pays, as shortly as who polls may stay: whoever polls
+    /// has others to serve. Returns whether it has won.
+    pub(crate) fn glance(&self, found: impl Fn() -> bool) -> bool {
+        if !self.pays() {
+            return false;
+        }
+        let start = Instant::now();
+        let won = watch(GLANCE_TIME, found);
+        self.learn(won, start.elapsed() > LATE * GLANCE_TIME);
+        won
+    }
+
     /// Learns whether a search has won, and whether it came back late.
     fn learn(&self, won: bool, late: bool) {
         let mut trust = self.trust.load(Ordering::Relaxed);
@@ -211,6 +225,8 @@ fn watch(time: Duration, found: impl Fn() -> bool) -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::cell::Cell;
+
     use super::{MOST_TRUST, PROBE_EVERY, RAREST_PROBE, Search};
 
     /// How many waits begin without a search until one begins with it.
@@ -232,6 +248,19 @@ mod tests {
         let search = Search::new();
         lose_all_trust(&search);
         assert_eq!(skipped(&search), PROBE_EVERY);
+    }
+
+    #[test]
+    fn a_glance_sees_what_comes_soon_and_is_not_cast_where_that_does_not_pay() {
+        let search = Search::new();
+        let looks = Cell::new(0);
+        let third_time = || {
+            looks.set(looks.get() + 1);
+            looks.get() == 3
+        };
+        assert!(search.glance(third_time));
+        lose_all_trust(&search);
+        assert!(!search.glance(|| unreachable!("it does not pay")));
     }
 
     #[test]
