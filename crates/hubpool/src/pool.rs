@@ -8,9 +8,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::sleep::{Search, Worker};
-use crate::sync::Mutex;
+use crate::sleep::{Pace, Search, WATCH_TIME, Worker};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Where a searching worker finds so many jobs, it was their submitter who had the core meanwhile.
 const BURST: usize = 32;
@@ -38,10 +38,13 @@ pub struct Pool<J> {
 struct State<J> {
     /// Jobs that no worker has taken, oldest first.
     queue: VecDeque<J>,
-    /// Registered workers: BUSY, SEARCHING and PARKED ones.
+    /// Registered workers: BUSY, SEARCHING, WATCHING and PARKED ones.
     workers: usize,
     /// PARKED workers; the last one parked is the first one woken.
     parked: Vec<Worker>,
+    /// The WATCHING worker, if there is one.
+    watcher: Option<Watcher>,
+    pace: Pace,
     /// Whether a worker is SEARCHING; at most one is.
     searching: bool,
     /// Whether a worker is CALLED: woken for a job, or back from a search that has
@@ -51,6 +54,13 @@ struct State<J> {
     shrink_to: Option<usize>,
     /// Set for good by [`Pool::close`].
     closed: bool,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    worker: Worker,
+    /// Whether any job was left to it.
+    relied_on: bool,
 }
 
 /// A job that a closed pool did not take.
@@ -77,6 +87,8 @@ impl<J> Pool<J> {
                 queue: VecDeque::new(),
                 workers: 0,
                 parked: Vec::new(),
+                watcher: None,
+                pace: Pace::new(),
                 searching: false,
                 called: false,
                 shrink_to: None,
@@ -288,20 +300,21 @@ impl<J> Pool<J> {
         let sleepers = {
             let mut state = self.state.lock();
             self.retire_to.store(size, Ordering::Release);
-            let kept = state
-                .parked
-                .len()
-                .saturating_add(size)
-                .saturating_sub(state.workers);
-            let kept = kept.min(state.parked.len());
-            state.parked.split_off(kept)
+            let asleep = state.asleep();
+            let kept = asleep.saturating_add(size).saturating_sub(state.workers);
+            if kept >= asleep {
+                Vec::new()
+            } else {
+                state.end_watch();
+                state.parked.split_off(kept)
+            }
         };
         sleepers.iter().for_each(Worker::wake);
     }
 
     /// Workers that are asleep for want of jobs.
     pub fn idle(&self) -> usize {
-        self.state.lock().parked.len()
+        self.state.lock().asleep()
     }
 
     /// Whether a worker that is about a long job does well to come back soon: more
@@ -337,22 +350,25 @@ impl<J> Pool<J> {
         ready: impl Fn() -> bool,
     ) -> Next<J> {
         // Who finds a job at once need not look at the clock.
-        let mut deadline = None;
-        let mut may_search = true;
+        let mut deadline: Option<Option<Instant>> = None;
+        let (mut may_search, mut may_watch) = (true, false);
         let mut state = self.state.lock();
         loop {
             if self.must_exit(&state, worker) {
                 self.lose_worker(&mut state);
+                state.answer(worker);
+                let sleeper = state.sleeper_for_queue();
                 drop(state);
-                self.call_next(worker);
+                if let Some(sleeper) = sleeper {
+                    sleeper.wake();
+                }
                 return Next::Exit;
             }
-            if let Some(job) = state.queue.pop_front() {
-                self.publish(&state);
-                worker.serve();
+            if let Some(job) = self.take_first(&mut state, worker) {
                 return Next::Job(job);
             }
             state.answer(worker);
+            state.pace.rest(worker);
             if may_search && !state.searching && self.search.pays() {
                 may_search = false;
                 state.searching = true;
@@ -365,20 +381,28 @@ impl<J> Pool<J> {
                 state.call(worker);
                 continue;
             }
-            // Who is woken in vain waits on without a search.
-            may_search = false;
+            let in_time = || deadline.flatten().is_none_or(|end| Instant::now() < end);
+            if may_watch && state.wants_watcher() && in_time() {
+                let goes_on;
+                (state, goes_on) = self.watch(state, worker);
+                if goes_on {
+                    continue;
+                }
+            }
+            // Who is woken in vain waits on without a search, and watches first.
+            (may_search, may_watch) = (false, true);
             worker.prepare();
             state.parked.push(worker.clone());
             drop(state);
             // A time too far away to be written down is never.
             let never_or_at = || idle.and_then(|idle| Instant::now().checked_add(idle));
-            worker.park(*deadline.get_or_insert_with(never_or_at));
+            let woken = worker.park(*deadline.get_or_insert_with(never_or_at));
             state = self.state.lock();
-            // Who wakes a worker takes it off the list under the lock. A
-            // worker that still stands there woke up by its deadline.
+            // Who wakes a worker takes it off the list under the lock. A worker that still stands
+            // there woke up by its deadline, or by a wake-up that was meant for the sleep before.
             if let Some(place) = state.parked.iter().position(|other| other.is(worker)) {
                 state.parked.remove(place);
-                if state.queue.is_empty() && !self.must_exit(&state, worker) {
+                if !woken && state.queue.is_empty() && !self.must_exit(&state, worker) {
                     self.lose_worker(&mut state);
                     return Next::Expired;
                 }
@@ -410,7 +434,7 @@ impl<J> Pool<J> {
         let sleeper = {
             let mut state = self.state.lock();
             state.called = false;
-            (!state.queue.is_empty()).then(|| state.sleeper()).flatten()
+            state.sleeper_for_queue()
         };
         if let Some(sleeper) = sleeper {
             sleeper.wake();
@@ -427,10 +451,47 @@ impl<J> Pool<J> {
         if self.must_exit(&state, worker) {
             return None;
         }
-        let job = state.queue.pop_front();
-        self.publish(&state);
+        self.take_first(&mut state, worker)
+    }
+
+    fn take_first(&self, state: &mut State<J>, worker: &Worker) -> Option<J> {
+        let job = state.queue.pop_front()?;
+        self.publish(state);
         worker.serve();
-        job
+        state.pace.take(worker);
+        Some(job)
+    }
+
+    /// Sleeps for a short time as the WATCHING worker. Returns whether the worker is to look what there
+    /// is to do: it was woken, or nobody else comes to the jobs that wait, or it shall go on to watch.
+    fn watch<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<J>>,
+        worker: &Worker,
+    ) -> (MutexGuard<'a, State<J>>, bool) {
+        worker.prepare();
+        state.watcher = Some(Watcher {
+            worker: worker.clone(),
+            relied_on: false,
+        });
+        drop(state);
+        worker.park(Instant::now().checked_add(WATCH_TIME));
+        state = self.state.lock();
+        // Who wakes it takes it from there, as from the list of the PARKED ones.
+        let this = state.watcher.take_if(|watcher| watcher.worker.is(worker));
+        let Some(Watcher { relied_on, .. }) = this else {
+            return (state, true);
+        };
+        if !relied_on {
+            state.pace.doubt();
+        }
+        let attended = state.searching || state.called;
+        let stranded = !state.queue.is_empty() && !attended;
+        if stranded {
+            state.call(worker);
+        }
+        let goes_on = stranded || (relied_on && !attended);
+        (state, goes_on)
     }
 
     /// Takes all jobs that no worker has taken.
@@ -474,6 +535,7 @@ impl<J> Pool<J> {
 
     fn lose_worker(&self, state: &mut State<J>) {
         state.workers -= 1;
+        state.pace.forget_run();
         state.settle_shrink();
         self.note_crowd(state);
     }
@@ -523,18 +585,52 @@ impl<J> State<J> {
         }
     }
 
-    /// The worker to wake for a new job: none while one is SEARCHING or CALLED.
+    /// The worker to wake for a new job: none while one is SEARCHING or CALLED, or if the job
+    /// can be left to the WATCHING one.
     fn sleeper(&mut self) -> Option<Worker> {
         if !self.is_sleeper_due() {
             return None;
+        }
+        if self.parked.is_empty() {
+            self.end_watch();
         }
         let worker = self.parked.pop()?;
         self.call(&worker);
         Some(worker)
     }
 
-    fn is_sleeper_due(&self) -> bool {
-        !(self.searching || self.called || self.parked.is_empty())
+    fn is_sleeper_due(&mut self) -> bool {
+        if self.searching || self.called || self.asleep() == 0 {
+            return false;
+        }
+        // Those who are awake are as fast as one that would have to wake up.
+        let Some(watcher) = &mut self.watcher else {
+            return true;
+        };
+        let left = self.pace.spares(self.queue.len());
+        watcher.relied_on |= left;
+        !left
+    }
+
+    /// Does as [`sleeper`](Self::sleeper), for jobs that are there.
+    fn sleeper_for_queue(&mut self) -> Option<Worker> {
+        (!self.queue.is_empty()).then(|| self.sleeper()).flatten()
+    }
+
+    /// PARKED and WATCHING workers.
+    fn asleep(&self) -> usize {
+        self.parked.len() + usize::from(self.watcher.is_some())
+    }
+
+    /// Makes the WATCHING worker one of the PARKED ones.
+    fn end_watch(&mut self) {
+        let watcher = self.watcher.take();
+        self.parked.extend(watcher.map(|watcher| watcher.worker));
+    }
+
+    /// Whether a worker that was woken in vain shall watch before it parks again.
+    fn wants_watcher(&self) -> bool {
+        self.watcher.is_none() && self.workers > 1 && self.pace.is_short()
     }
 
     fn call(&mut self, worker: &Worker) {
@@ -553,6 +649,7 @@ impl<J> State<J> {
     /// The workers to wake so that some of them end: all, if there are too many.
     fn sleepers_beyond(&mut self, size: usize) -> Vec<Worker> {
         if self.workers > size {
+            self.end_watch();
             std::mem::take(&mut self.parked)
         } else {
             Vec::new()

@@ -44,11 +44,11 @@ MISTAKES = {
         "queue",
         "pool.rs",
         """
-        let job = state.queue.pop_front();
-        self.publish(&state);
+        let job = state.queue.pop_front()?;
+        self.publish(state);
 """,
         """
-        let job = state.queue.pop_front();
+        let job = state.queue.pop_front()?;
 """,
     ),
     "a worker forgets its wake-up as it goes to sleep": Mistake(
@@ -93,7 +93,7 @@ MISTAKES = {
     "a searching worker does not pass the call on": Mistake(
         "a_searching_worker_passes_the_call_on",
         "pool.rs",
-        "(!state.queue.is_empty()).then(|| state.sleeper()).flatten()",
+        "(!self.queue.is_empty()).then(|| self.sleeper()).flatten()",
         "None::<Worker>",
     ),
     "a worker does not pass on a call that it cannot leave": Mistake(
@@ -108,10 +108,12 @@ MISTAKES = {
         """
             let mut state = self.state.lock();
             state.called = false;
-            (!state.queue""",
+            state.sleeper_for_queue()
+""",
         """
             let mut state = self.state.lock();
-            (!state.queue""",
+            state.sleeper_for_queue()
+""",
     ),
     "a job is submitted without a call that cannot be left": Mistake(
         "a_call_that_is_left_to_the_hub",
@@ -148,8 +150,8 @@ MISTAKES = {
     "a worker that finds nothing stays on its way": Mistake(
         "a_worker_that_is_called_in_vain",
         "pool.rs",
-        "            state.answer(worker);\n            if may_search",
-        "            if may_search",
+        "            state.answer(worker);\n            state.pace.rest(worker);",
+        "            state.pace.rest(worker);",
     ),
     "a worker stays on its way though it runs a job": Mistake(
         "sleep_and_wake",
@@ -157,11 +159,29 @@ MISTAKES = {
         "            worker.set_called(false);\n            self.called = false;",
         "            worker.set_called(false);",
     ),
+    "a worker that watches does not look at the queue in the end": Mistake(
+        "a_worker_that_watches_takes_what_nobody_else_does",
+        "pool.rs",
+        "let goes_on = stranded || (relied_on && !attended);",
+        "let goes_on = stranded && !relied_on;",
+    ),
+    "a job is left to a worker that watches no more": Mistake(
+        "a_worker_that_watches_takes_what_nobody_else_does",
+        "pool.rs",
+        "let Some(watcher) = &mut self.watcher else {\n            return true;",
+        "let Some(watcher) = &mut self.watcher else {\n            return !self.pace.spares(1);",
+    ),
+    "a worker that watches and is too many sleeps on": Mistake(
+        "resize",
+        "pool.rs",
+        "            self.end_watch();\n            std::mem::take",
+        "            std::mem::take",
+    ),
     "a worker expires without another look at the queue": Mistake(
         "idle_expiry_beside_a_searching_worker",
         "pool.rs",
-        "if state.queue.is_empty() && !self.must_exit(&state, worker) {",
-        "if !self.must_exit(&state, worker) {",
+        "if !woken && state.queue.is_empty() && !self.must_exit(&state, worker) {",
+        "if !woken && !self.must_exit(&state, worker) {",
     ),
     "whether there is a worker is asked after the lock": Mistake(
         "idle_expiry",
@@ -202,11 +222,11 @@ MISTAKES = {
         "resize",
         "pool.rs",
         """
-        if self.workers > size {
+            self.end_watch();
             std::mem::take(&mut self.parked)
 """,
         """
-        if self.workers > size {
+            self.end_watch();
             self.parked.pop().into_iter().collect()
 """,
     ),
@@ -222,13 +242,14 @@ MISTAKES = {
         """
             let mut state = self.state.lock();
             self.retire_to.store(size, Ordering::Release);
-            let kept = state
-                .parked
-                .len()
-                .saturating_add(size)
-                .saturating_sub(state.workers);
-            let kept = kept.min(state.parked.len());
-            state.parked.split_off(kept)
+            let asleep = state.asleep();
+            let kept = asleep.saturating_add(size).saturating_sub(state.workers);
+            if kept >= asleep {
+                Vec::new()
+            } else {
+                state.end_watch();
+                state.parked.split_off(kept)
+            }
         };
         sleepers.iter().for_each(Worker::wake);
 """,

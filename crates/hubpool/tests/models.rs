@@ -177,6 +177,24 @@ fn a_searching_worker_passes_the_call_on() {
     });
 }
 
+/// Bad: a worker was woken for a job that another one took, and watches; a job that is left to it
+/// meanwhile waits for ever, since the other worker is at one that does not end before.
+#[test]
+fn a_worker_that_watches_takes_what_nobody_else_does() {
+    check(3, || {
+        let pool = Arc::new(Pool::new(2));
+        let second = Arc::new(Bell::default());
+        let workers = [(); 2].map(|()| start_one_of_two(&pool, &second, None));
+        pool.submit(3).unwrap();
+        second.wait();
+        pool.submit(1).unwrap();
+        pool.submit(2).unwrap();
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+}
+
 /// Starts a worker that leaves calls to the hub. Its job 1 ends the pool once another worker
 /// does job 2, which job 0 issues before it does the same.
 fn start_one_that_leaves_calls(

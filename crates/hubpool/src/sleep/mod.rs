@@ -2,10 +2,14 @@
 //!
 //! `README.md` beside this file has the states, the steps and the argument
 //! that no wake-up is lost. This module holds the two parts of it that need
-//! no lock of the pool's: one worker's parking place, and the search that
-//! learns whether it pays.
+//! no lock of the pool's, one worker's parking place and the search that
+//! learns whether it pays; `pace` judges whether a wake-up would.
+
+mod pace;
 
 use std::time::{Duration, Instant};
+
+pub(crate) use pace::Pace;
 
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::thread::{self, Thread};
@@ -18,6 +22,8 @@ const SEARCH_TIME: Duration = watch_time(30);
 const GLANCE_TIME: Duration = watch_time(5);
 /// How long a worker that has found a job waits for its submitter to let go.
 const HOLD_TIME: Duration = watch_time(15);
+/// How long a WATCHING worker sleeps before it looks at the queue.
+pub(crate) const WATCH_TIME: Duration = watch_time(250);
 /// How many times too long a search is at least in which somebody else had the core.
 const LATE: u32 = 8;
 /// The most trust that a row of successful searches can earn.
@@ -84,8 +90,8 @@ impl Worker {
         self.parking.notified.store(false, Ordering::Relaxed);
     }
 
-    /// Blocks the thread until [`wake`](Self::wake), or until the deadline.
-    pub(crate) fn park(&self, deadline: Option<Instant>) {
+    /// Blocks the thread until [`wake`](Self::wake); `false` if the deadline comes first.
+    pub(crate) fn park(&self, deadline: Option<Instant>) -> bool {
         // `unpark` leaves a token when it comes first, so a wake-up between
         // the check and the park is not lost; a left-over token only costs
         // one more turn of the loop.
@@ -95,12 +101,13 @@ impl Worker {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        return;
+                        return false;
                     }
                     thread::park_timeout(left);
                 }
             }
         }
+        true
     }
 
     /// Ends the worker's park, now or when it comes to it.
@@ -194,9 +201,8 @@ impl Search {
             pause = RAREST_PROBE.min(2 * pause);
         } else if won {
             trust = MOST_TRUST.min(trust + 1);
-            if trust == MOST_TRUST {
-                pause = PROBE_EVERY;
-            }
+            // Slower than it grows: where every second search is late, few are made.
+            pause = PROBE_EVERY.max(pause - pause / 4);
         } else {
             trust = trust.saturating_sub(1);
         }
@@ -275,7 +281,7 @@ mod tests {
         }
         assert_eq!(skipped(&search), RAREST_PROBE);
         // One that wins in time earns trust again, bit by bit.
-        for _ in 0..MOST_TRUST {
+        for _ in 0..20 {
             search.learn(true, false);
             assert!(search.pays());
         }
