@@ -600,7 +600,7 @@ impl<J> State<J> {
     }
 
     fn is_sleeper_due(&mut self) -> bool {
-        if self.searching || self.called || self.asleep() == 0 {
+        if self.searching || self.called || (self.parked.is_empty() && self.watcher.is_none()) {
             return false;
         }
         // Those who are awake are as fast as one that would have to wake up.

@@ -40,14 +40,22 @@ impl Pace {
 
     /// Notes that a worker takes a job.
     pub(crate) fn take(&mut self, worker: &Worker) {
-        let Some(run) = &mut self.run else {
-            self.run = Some(Run::new(worker));
-            return;
-        };
-        if !run.worker.is(worker) {
-            return;
+        match &mut self.run {
+            Some(run) if run.worker.is(worker) => {
+                run.jobs = run.jobs.wrapping_add(1);
+                if run.jobs % SAMPLE <= 2 {
+                    self.time();
+                }
+            }
+            Some(_) => {}
+            None => self.run = Some(Run::new(worker)),
         }
-        run.jobs += 1;
+    }
+
+    /// Begins or ends to time a job.
+    #[cold]
+    fn time(&mut self) {
+        let Some(run) = &mut self.run else { return };
         match run.jobs % SAMPLE {
             1 => run.since = Instant::now(),
             2 => {
