@@ -6,6 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::mem;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -36,6 +37,10 @@ use crate::sync::Mutex;
 pub struct Task<T> {
     cell: Arc<dyn Outcome<T>>,
 }
+
+// No code of a program runs under a lock, so a panic leaves nothing half done.
+impl<T> UnwindSafe for Task<T> {}
+impl<T> RefUnwindSafe for Task<T> {}
 
 /// What a [`Task`] sees of its cell.
 trait Outcome<T>: Send + Sync {

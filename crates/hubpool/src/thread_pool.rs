@@ -1,6 +1,7 @@
 //! The pool as programs see it.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,10 @@ use crate::trace::Trace;
 pub struct ThreadPool {
     handle: Arc<Handle>,
 }
+
+// No code of a program runs under a lock, so a panic leaves nothing half done.
+impl UnwindSafe for ThreadPool {}
+impl RefUnwindSafe for ThreadPool {}
 
 /// What all handles share. The threads have no share of it, so that they do not keep the pool.
 struct Handle(PerProcess<Arc<Crew>>);

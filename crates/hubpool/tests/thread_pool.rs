@@ -1,6 +1,7 @@
 //! The pool as async programs and plain threads use it.
 
 use std::future::Future;
+use std::panic::catch_unwind;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -216,6 +217,19 @@ fn a_killed_pool_lets_its_threads_go_though_others_are_busy() {
     while pool.size() > 0 {
         thread::yield_now();
     }
+}
+
+#[test]
+fn who_unwinds_from_a_panic_may_go_on_to_use_the_pool_and_what_it_gave() {
+    let pool = ThreadPool::new(1);
+    let (task, map) = (pool.apply_async(|| 1), pool.map_async(|n| n + 1, [1, 2]));
+    // It does not compile with what is not `UnwindSafe`.
+    let result = catch_unwind(|| {
+        drop((task, map, &pool));
+        panic!("on purpose");
+    });
+    assert!(result.is_err());
+    assert_eq!(pool.blocking_apply(|| 2).unwrap(), 2);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,6 +27,10 @@ pub struct MapTask<R> {
     /// What has been read, if an item has failed. `None` after the end.
     results: Option<Vec<R>>,
 }
+
+// No code of a program runs under a lock, so a panic leaves nothing half done.
+impl<R> UnwindSafe for MapTask<R> {}
+impl<R> RefUnwindSafe for MapTask<R> {}
 
 /// What a [`MapTask`] sees of its map.
 trait Whole<R>: Send + Sync {
