@@ -39,11 +39,12 @@
 //! 2. *The queue.* The function and the place for its result are one allocation, of 48 bytes for a small
 //!    function and result. A thread is started if there are fewer than tasks, and than
 //!    [`maxsize`](ThreadPool::maxsize); else a sleeping one is woken, unless one is looking out for tasks
-//!    just now. [`Task::cancel`] and [`ThreadPool::kill`] withdraw it here.
+//!    just now, or tasks have been so short that one at work takes it sooner. [`Task::cancel`] and [`ThreadPool::kill`] withdraw it here.
 //! 3. *It runs*, between the hooks, in order of submission. A panic is caught.
 //! 4. *It ends.* The function is gone, the slot is free, and then the result can be seen; whoever awaits it is
 //!    woken with no lock held. The thread takes the next task, or looks out for one for up to 30 us,
-//!    as long as that pays, and then sleeps without using the processor.
+//!    as long as that pays, and then sleeps without using the processor. Who polls the `Task` for the first time looks for it
+//!    for up to 5 us, as long as that pays.
 //!
 //! # Guarantees
 //!
@@ -52,6 +53,8 @@
 //! - Whoever sees a task's result sees its slot free. Whoever has joined finds all results. A map takes no
 //!   slots, and a thread may still be on its way to it when its last result is there: [`join`](ThreadPool::join)
 //!   waits for that, too.
+//! - A task in the queue does not wait for a longer one while a thread sleeps: where it was taken for a short one's
+//!   successor, a thread looks after 250 us.
 //! - Nobody's code runs under a lock of the pool: no function, hook, waker, iterator or destructor.
 //! - A panic of a task, a hook or a result's destructor ends no thread, and is nobody else's.
 //! - Dropping a [`Task`] or a future of it never blocks, and stops nothing that runs.
