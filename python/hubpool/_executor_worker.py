@@ -30,15 +30,28 @@ class ExecutorCrew(Crew):
     def __init__(self, core: Core, executor: ThreadPoolExecutor) -> None:
         super().__init__(core)
         self.executor = weakref.ref(executor)
-        self.name_prefix = executor._thread_name_prefix
         self.numbers = itertools.count()
+        self._look_at(executor)
+
+    def _look_at(self, executor: ThreadPoolExecutor) -> None:
+        self.name_prefix = executor._thread_name_prefix
         self.initializer = executor._initializer
         self.initargs = executor._initargs
+
+    def adjust(self) -> None:
+        """Start threads for what is queued; run it here if the interpreter is about to exit."""
+        super().adjust()
+        if _exit.begun and not self.core.workers:
+            self._run_here()
 
     def _start(self, first_job: Future[Any] | None) -> bool:
         tasks = 0 if first_job is None else 1
         if _exit.begun or not self.core.recruit(tasks):
             return False
+        executor = self.executor()
+        if executor is not None:
+            # Programs set these later, too.
+            self._look_at(executor)
         try:
             ExecutorWorker(self, first_job)
         except BaseException:
@@ -47,8 +60,7 @@ class ExecutorCrew(Crew):
             raise
         return True
 
-    def run_here(self) -> None:
-        """Run what is queued, for want of threads."""
+    def _run_here(self) -> None:
         futures: list[Future[Any]] = []
         while (future := self.core.take_newest()) is not None:
             futures.append(future)
@@ -163,16 +175,20 @@ class ExecutorWorker(_Worker):
     def _ask_for_replacement(self) -> None:
         self._crew.adjust()
 
-    def cleanup(self, hub_of_worker: Any) -> None:
-        """Destroy the hub that a task made in this thread; then tell who joins it."""
+    def _leave(self) -> None:
+        """Give up everything; then tell who joins the thread."""
         try:
-            job, self._first_job = self._first_job, None
-            if job is not None and not job.done():
-                # Something has hit the thread before it could run anything.
-                self._core.finish()
-                job.settle(None, RuntimeError(f"the thread {self.name!r} has failed"))
-            super().cleanup(hub_of_worker)
+            super()._leave()
         finally:
             self.alive.discard(self)
             if not self._ended.done():
                 self._ended.set_result(None)
+
+    def cleanup(self, hub_of_worker: Any) -> None:
+        """Destroy the hub that a task made in this thread."""
+        job, self._first_job = self._first_job, None
+        if job is not None and not job.done():
+            # Something has hit the thread before it could run anything.
+            self._core.finish()
+            job.settle(None, RuntimeError(f"the thread {self.name!r} has failed"))
+        super().cleanup(hub_of_worker)

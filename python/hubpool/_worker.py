@@ -160,6 +160,8 @@ class _Worker(greenlet):
             if self._core.queued:
                 self._ask_for_replacement()
             self._left = True
+            # The crew may refer to its workers for long.
+            del self._crew
 
     def _prepare(self) -> bool:
         """Do what comes before the first job. Return whether the worker goes on."""

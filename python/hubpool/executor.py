@@ -121,7 +121,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         return RuntimeError(f"cannot schedule new futures after {what}")
 
     def _adjust_thread_count(self) -> None:
-        """Start threads for what is queued, if there are too few."""
+        """Start threads for what is queued, if there are too few; as the interpreter exits, run it."""
         self._crew.adjust()
 
     def map(
@@ -180,6 +180,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             all_known = False
             while not all_known:
                 # Another thread may be about to start one, or one may have to wait for its turn.
+                if not core.workers and core.queued:
+                    self._adjust_thread_count()
                 all_known = not core.workers and not core.queued
                 for worker in tuple(self._threads):
                     worker.join()
@@ -225,10 +227,8 @@ def _at_exit() -> None:
         worker.close()
     for worker in workers:
         worker.join()
-    crews = {worker._crew for worker in workers}
-    crews.update(executor._crew for executor in tuple(_executors.values()))
-    for crew in crews:
-        crew.run_here()
+    for executor in tuple(_executors.values()):
+        executor._adjust_thread_count()
 
 
 def _after_fork_in_child() -> None:

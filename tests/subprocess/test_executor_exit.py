@@ -39,6 +39,26 @@ PROGRAMS = {
         "executor = ThreadPoolExecutor(4)\nlist(executor.map(work, 'xxxx'))",
         "xxxx",
     ),
+    "a dropped executor that waits for its turn at the limit": (
+        "import hubpool\n"
+        "hubpool.set_thread_limit(1)\n"
+        "first = ThreadPoolExecutor(1)\n"
+        "first.submit(time.sleep, 0.1)\n"
+        "ThreadPoolExecutor(1).map(work, 'xxx')",
+        "xxx",
+    ),
+    "a task that waits for an executor that waits for its turn": (
+        "import hubpool\n"
+        "hubpool.set_thread_limit(1)\n"
+        "first, second = ThreadPoolExecutor(1), ThreadPoolExecutor(1)\n"
+        "def wait():\n"
+        "    time.sleep(0.1)\n"
+        "    second.shutdown()\n"
+        "    sys.stdout.write('y')\n"
+        "first.submit(wait)\n"
+        "second.submit(work, 'x')",
+        "xy",
+    ),
     "a task that submits another": (
         "executor = ThreadPoolExecutor(1)\n"
         "executor.submit(lambda: executor.submit(work, 'x'))\n"

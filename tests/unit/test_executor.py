@@ -55,6 +55,10 @@ def _in_thread(function: Callable[[], Any]) -> Any:
     return told[0]
 
 
+def _no_thread(*_: object) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def _ended(executor: hubpool.ThreadPoolExecutor) -> bool:
     return not executor._core.workers and all(w._ended.done() for w in executor._threads)
 
@@ -649,6 +653,52 @@ def test_shutdown_waits_for_a_thread_that_is_just_being_started(
         closing.get()
         assert submitting.result(LIMIT).done()
     assert _ended(executor)
+
+
+def test_shutdown_says_that_what_is_queued_can_not_be_run(
+    executor: hubpool.ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = executor._core
+    assert executor.submit(abs, -1).result(LIMIT) == 1
+    future = Future((abs, (-2,), {}))
+    with monkeypatch.context() as patch:
+        patch.setattr(_gevent, "start_new_thread", _no_thread)
+        core.retire_to(0)
+        until(lambda: not core.workers)
+        core.submit(future)  # As if the last thread had ended as it came.
+        with pytest.raises(RuntimeError, match="can't start"):
+            executor.shutdown()
+    core.retire_to(None)
+    executor.shutdown()
+    assert future.result(0) == 2
+
+
+def test_what_is_set_before_a_thread_is_started_holds_for_it(
+    executor: hubpool.ThreadPoolExecutor,
+) -> None:
+    executor._initializer = list.append  # type: ignore[assignment]
+    initialized: list[int] = []
+    executor._initargs = (initialized, 1)
+    assert executor.submit(abs, -1).result(LIMIT) == 1
+    assert initialized == [1]
+
+
+def test_a_dropped_executor_and_what_it_was_given_go_without_the_collector() -> None:
+    class Thing:
+        pass
+
+    gc.disable()
+    try:
+        thing = Thing()
+        executor = hubpool.ThreadPoolExecutor(1, initializer=id, initargs=(thing,))
+        assert executor.submit(abs, -1).result(LIMIT) == 1
+        (worker,) = executor._threads
+        refs = [weakref.ref(thing), weakref.ref(executor), weakref.ref(worker)]
+        executor.shutdown()
+        del thing, executor, worker
+        until(lambda: not any(ref() for ref in refs))
+    finally:
+        gc.enable()
 
 
 def test_a_name_that_cannot_be_encoded_is_no_matter() -> None:

@@ -201,6 +201,7 @@ impl<J> Pool<J> {
         let mut state = self.state.lock();
         let place = state.queue.iter().rposition(is_it)?;
         let job = state.queue.remove(place);
+        state.settle_shrink();
         self.publish(&state);
         job
     }
@@ -499,6 +500,7 @@ impl<J> Pool<J> {
     pub fn take_queue(&self) -> VecDeque<J> {
         let mut state = self.state.lock();
         let queue = std::mem::take(&mut state.queue);
+        state.settle_shrink();
         self.publish(&state);
         queue
     }

@@ -34,10 +34,12 @@ MISTAKES = {
         "pool.rs",
         """
         let job = state.queue.remove(place);
+        state.settle_shrink();
         self.publish(&state);
 """,
         """
         let job = state.queue.remove(place);
+        state.settle_shrink();
 """,
     ),
     "the length is not published by a worker that takes one more job": Mistake(

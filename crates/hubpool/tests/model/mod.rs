@@ -151,6 +151,7 @@ pub fn drive_pool(steps: &[u8]) {
                     .iter()
                     .rposition(|job| job % 4 == u32::from(step >> 4));
                 let job = wanted.and_then(|place| model.queue.remove(place));
+                model.settle_shrink();
                 assert_eq!(pool.withdraw(|job| job % 4 == u32::from(step >> 4)), job);
                 pool.finish(usize::from(job.is_some()));
             }
@@ -159,6 +160,7 @@ pub fn drive_pool(steps: &[u8]) {
                 assert_eq!(queue, model.queue);
                 pool.finish(queue.len());
                 model.queue.clear();
+                model.settle_shrink();
             }
             15 if step == 255 => {
                 pool.close();
