@@ -121,7 +121,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         return RuntimeError(f"cannot schedule new futures after {what}")
 
     def _adjust_thread_count(self) -> None:
-        """Start threads for what is queued, if there are too few; as the interpreter exits, run it."""
+        """Start threads for what is queued; run it here if the interpreter is about to exit."""
         self._crew.adjust()
 
     def map(
