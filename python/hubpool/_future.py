@@ -20,7 +20,7 @@ from gevent.timeout import Timeout
 
 from hubpool import _fork, _gevent
 from hubpool._hub import may_wait_here
-from hubpool._link import HubLink, Link, Notice
+from hubpool._link import HubLink, Link, Notice, WaitLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -348,12 +348,13 @@ class Future(concurrent.futures.Future[_T]):
         tell: Callable[[Any], object],
         argument: Any,
         unless: frozenset[str] = _DONE,
+        kind: type[HubLink] = HubLink,
     ) -> Link | None:
         """Call ``tell(argument)`` when it is done; ``None`` if its state is one of *unless*."""
         with self._guard():
             if self._state in unless:
                 return None
-            link = Link(tell, argument) if hub is None else HubLink(hub, tell, argument)
+            link = Link(tell, argument) if hub is None else kind(hub, tell, argument)
             if self._links is None:
                 self._links = {}
             self._links[link] = None
@@ -381,9 +382,11 @@ class Future(concurrent.futures.Future[_T]):
         else:
             waiter: Waiter[Any] = Waiter(hub)
             # The hub's frames must not keep the result while this greenlet runs.
-            link = self._link(hub, waiter.switch, None)
+            link = self._link(hub, waiter.switch, None, kind=WaitLink)
         if link is not None:
             try:
+                if isinstance(link, WaitLink):
+                    link.stand_in()
                 if hub is None:
                     bell.acquire(timeout=-1 if timeout is None else timeout)
                 elif timeout is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures._base import FINISHED
 from typing import TYPE_CHECKING, Any
 
+from greenlet import getcurrent
+
 from hubpool._hub import hub_wake
 
 if TYPE_CHECKING:
@@ -76,6 +78,33 @@ class HubLink(Link):
         if self._tell is not None:
             self._tell = self._argument = None
             self._wake.release_anywhere()
+
+
+class WaitLink(HubLink):
+    """A greenlet that waits on its hub, or is about to: a :class:`gevent.hub.Waiter` is told."""
+
+    __slots__ = ("_hub",)
+
+    anywhere = True
+
+    def __init__(self, hub: Any, tell: Callable[[Any], object], argument: Any) -> None:
+        super().__init__(hub, tell, argument)
+        self._hub = hub
+
+    def stand_in(self) -> None:
+        """Look out in the hub's place, for who is about to wait."""
+        self._wake.stand_in()
+
+    def again(self) -> bool:
+        """Whether it must be told again, if something was raised meanwhile."""
+        return self._tell is not None
+
+    def deliver(self, _result: Any, _value: Any, _error: Any) -> None:
+        """Tell: only the hub may switch to who waits by now."""
+        if getcurrent() is self._hub or self._tell is None or self._tell.__self__.greenlet is None:
+            super().deliver(None, None, None)
+        else:
+            self._hub.loop.run_callback(super().deliver, None, None, None)
 
 
 class Notice:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import pytest
-from gates import until
+from gates import LIMIT, Gate, settle, until
 from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import get_hub
 from greenlet import getcurrent
@@ -105,6 +105,46 @@ def test_a_callback_is_called_in_the_hubs_greenlet(wake: HubWake) -> None:
         assert callers == []
         gevent.sleep(0)
         assert callers == [get_hub()]
+
+
+def test_who_waits_for_a_future_goes_on_by_the_hub_whoever_looks_out(wake: HubWake) -> None:
+    hub = get_hub()
+    with hubpool.ThreadPoolExecutor(1) as executor:
+        gate = Gate()
+        future = executor.submit(gate)
+        waiting = gevent.spawn(future.result)
+        settle()
+        gate.open()
+        _stand_in_until(wake, lambda: hub.loop._callbacks)
+        assert (future.done(), waiting.ready()) == (True, False)
+        waiting.join(timeout=LIMIT)
+        assert waiting.value == future.result()
+
+
+def test_who_is_about_to_wait_for_a_future_looks_out_first(
+    wake: HubWake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[None] = []
+    gate = Gate()
+    look = type(wake).stand_in
+
+    def stand_in(self: HubWake) -> None:
+        gate.open()
+        # Until who waits for the future has been told.
+        while self.native.holds > 1:
+            self.native.looks_out = True
+            look(self)
+            time.sleep(0.0001)
+
+    monkeypatch.setattr(type(wake), "stand_in", stand_in)
+    with hubpool.ThreadPoolExecutor(1) as executor:
+        future = executor.submit(gate)
+        watcher = get_hub().loop.timer(0)
+        watcher.start(turns.append, None)
+        future.result()
+        assert turns == []
+        monkeypatch.undo()
+    watcher.close()
 
 
 def test_apply_in_the_hubs_greenlet_is_refused_though_the_value_would_come(
