@@ -101,7 +101,8 @@ class WaitLink(HubLink):
 
     def deliver(self, _result: Any, _value: Any, _error: Any) -> None:
         """Tell: only the hub may switch to who waits by now."""
-        if getcurrent() is self._hub or self._tell is None or self._tell.__self__.greenlet is None:
+        waiter: Any = getattr(self._tell, "__self__", None)
+        if waiter is None or waiter.greenlet is None or getcurrent() is self._hub:
             super().deliver(None, None, None)
         else:
             self._hub.loop.run_callback(super().deliver, None, None, None)

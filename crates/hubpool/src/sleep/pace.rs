@@ -129,10 +129,20 @@ impl Run {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::time::Duration;
+
     use super::{Pace, Run, UNKNOWN, WAKE, Worker};
+
+    const HOUR: Duration = Duration::from_secs(3600);
 
     fn pace_of(job: u64) -> Pace {
         Pace { job, run: None }
+    }
+
+    /// Takes a job, however long the test is kept from going on.
+    fn take_just_now(pace: &mut Pace, worker: &Worker) {
+        pace.take(worker);
+        pace.run.as_mut().unwrap().since += HOUR;
     }
 
     #[test]
@@ -154,7 +164,7 @@ mod tests {
         let worker = Worker::new();
         let mut pace = pace_of(WAKE / 10);
         assert!(!pace.spares(1), "nobody is awake");
-        pace.take(&worker);
+        take_just_now(&mut pace, &worker);
         assert!(pace.spares(1));
         assert!(!pace.spares(10));
         pace.rest(&worker);
@@ -165,7 +175,7 @@ mod tests {
     fn it_trusts_nobody_who_is_at_a_long_job() {
         let worker = Worker::new();
         let mut run = Run::new(&worker);
-        run.since -= std::time::Duration::from_millis(10);
+        run.since -= Duration::from_millis(10);
         let pace = Pace {
             job: 100,
             run: Some(run),
@@ -177,12 +187,12 @@ mod tests {
     fn it_watches_one_worker_until_that_rests_or_ends() {
         let (first, second) = (Worker::new(), Worker::new());
         let mut pace = pace_of(100);
-        pace.take(&first);
+        take_just_now(&mut pace, &first);
         pace.rest(&second);
         assert!(pace.spares(1));
         pace.forget_run();
         assert!(!pace.spares(1));
-        pace.take(&second);
+        take_just_now(&mut pace, &second);
         assert!(pace.spares(1));
     }
 
