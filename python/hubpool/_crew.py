@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from hubpool._worker import _WorkerGreenlet
 
 
+#: How long to wait, in seconds, where the system lets no thread start.
+_PAUSE = 0.01
+
+
 class Crew:
     """A core's worker threads.
 
@@ -31,6 +35,17 @@ class Crew:
         while self.core.wants_worker(0) and self.add_if_needed():
             pass
 
+    def rescue(self) -> None:
+        """Do as :meth:`adjust`, for what nobody else comes for, and never fail."""
+        try:
+            self.adjust()
+        except RuntimeError as error:
+            self._cannot_start(error)
+
+    def _cannot_start(self, error: RuntimeError) -> None:
+        """See to what is queued, though there is no thread and none can be started."""
+        raise NotImplementedError
+
     def add_if_needed(self, first_job: Any = None) -> bool:
         """Do as :meth:`add`; if none can be started, that is an error only if there is none."""
         try:
@@ -42,7 +57,7 @@ class Crew:
 
     def add(self, first_job: Any = None) -> bool:
         """Start a thread; ``False`` if the process may have no more of them now."""
-        if not thread_limit.take(self.core, self.adjust):
+        if not thread_limit.take(self.core, self.rescue):
             return False
         started = False
         try:
@@ -74,3 +89,15 @@ class PoolCrew(Crew):
     def _start(self, _first_job: Any) -> bool:
         self.kind(self)
         return True
+
+    def _cannot_start(self, _error: RuntimeError) -> None:
+        self.account.wake.call(self._try_later)
+
+    def _try_later(self) -> None:
+        timer = self.hub.loop.timer(_PAUSE)
+
+        def try_again() -> None:
+            timer.close()
+            self.rescue()
+
+        timer.start(try_again)

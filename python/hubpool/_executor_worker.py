@@ -60,6 +60,16 @@ class ExecutorCrew(Crew):
             raise
         return True
 
+    def _cannot_start(self, error: RuntimeError) -> None:
+        self.fail_queue(error)
+
+    def fail_queue(self, error: Exception) -> None:
+        """End all that is queued with an error."""
+        while (job := self.core.take_newest()) is not None:
+            self.core.finish()
+            if job.begin() is not None:
+                job.settle(None, error)
+
     def _run_here(self) -> None:
         futures: list[Future[Any]] = []
         while (future := self.core.take_newest()) is not None:
@@ -137,10 +147,7 @@ class ExecutorWorker(_Worker):
         if executor is not None:
             executor._broken = BROKEN  # type: ignore[assignment] # as the standard library does
         self._core.close()
-        while (job := self._core.take_newest()) is not None:
-            self._core.finish()
-            if job.begin() is not None:
-                job.settle(None, BrokenThreadPool(BROKEN))
+        self._crew.fail_queue(BrokenThreadPool(BROKEN))
 
     def _run_job(self, job: Any, place: Worker) -> bool:
         work = job.begin()
@@ -173,7 +180,7 @@ class ExecutorWorker(_Worker):
             job.settle(None, exc_info[1], place)
 
     def _ask_for_replacement(self) -> None:
-        self._crew.adjust()
+        self._crew.rescue()
 
     def _leave(self) -> None:
         """Give up everything; then tell who joins the thread."""

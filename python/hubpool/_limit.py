@@ -83,10 +83,7 @@ class ThreadLimit:
                     self._press()
                     return
                 start = self._waiting[core]
-            try:
-                start()
-            except RuntimeError:
-                return  # No thread can be started. The next that ends tries again.
+            start()
             with self._lock:
                 # It may have no jobs any more.
                 if self._waiting.get(core) is start:

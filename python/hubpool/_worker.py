@@ -403,7 +403,7 @@ class _WorkerGreenlet(_Worker):
         return Failure(exc_info, unretrieved)
 
     def _ask_for_replacement(self) -> None:
-        self._account.wake.call(self._crew.adjust)
+        self._account.wake.call(self._crew.rescue)
 
     def cleanup(self, hub_of_worker: Any) -> None:
         """Leave the pool; then destroy the hub that a task made in this thread.

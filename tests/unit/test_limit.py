@@ -12,6 +12,7 @@ import pytest
 from gates import LIMIT, Gate, pool_threads, settle, until
 
 import hubpool
+from hubpool import _gevent
 from hubpool._limit import thread_limit
 from hubpool._worker import _Worker
 
@@ -192,6 +193,44 @@ def test_what_is_dropped_as_its_last_thread_leaves_still_runs_what_is_queued(
     assert second.result(LIMIT) == 1
     del first, second
     until(lambda: not pool_threads())
+
+
+@pytest.mark.parametrize("executor", [False, True])
+def test_what_is_queued_ends_though_the_next_thread_cannot_be_started(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, executor: bool
+) -> None:
+    group: Any = hubpool.ThreadPoolExecutor(1) if executor else hubpool.ThreadPool(1)
+    spawn = group.submit if executor else group.spawn
+    start = _gevent.start_new_thread
+    failures = []
+
+    def refuse_twice(*args: Any) -> int:
+        if len(failures) < 2:
+            failures.append(args)
+            raise RuntimeError("can't start new thread")
+        return start(*args)
+
+    first = spawn(abs, -1)
+    assert first.get() == 1
+    first, second = spawn(gate), spawn(abs, -2)
+    gate.await_entered()
+    monkeypatch.setattr(_gevent, "start_new_thread", refuse_twice)
+    group._core.retire_to(0)  # As if another pool needed the thread.
+    gate.open()
+    first.get()
+    if executor:
+        # It has no hub that could try again.
+        with pytest.raises(RuntimeError, match="can't start"):
+            second.result(LIMIT)
+        with pytest.raises(RuntimeError, match="can't start"):
+            group.submit(abs, -3)
+        assert group.submit(abs, -4).result(LIMIT) == 4
+        group.shutdown()
+    else:
+        assert second.get(timeout=LIMIT) == 2
+        group.kill()
+    assert len(failures) == 2
+    assert (group._core.queued, group._core.unfinished) == (0, 0)
 
 
 def test_shutdown_waits_for_what_waits_for_its_turn(make_pool: MakePool, gate: Gate) -> None:
