@@ -32,7 +32,8 @@ for number in range(10):
     others = len(os.listdir("/proc/self/fd"))
     if number == 1:
         before = others
-assert others <= before, (others, before)
+# That of the last one may be closed only when the next one is made.
+assert others <= before + 1, (others, before)
 print("done")
 """
 
