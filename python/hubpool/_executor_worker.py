@@ -91,7 +91,6 @@ class ExecutorWorker(_Worker):
 
     def __init__(self, crew: ExecutorCrew, first_job: Future[Any] | None) -> None:
         _Worker.__init__(self, crew, f"{crew.name_prefix}_{next(crew.numbers)}")
-        self._executor = crew.executor
         self._initializer = crew.initializer
         self._initargs = crew.initargs
         self._first_job = first_job
@@ -143,7 +142,7 @@ class ExecutorWorker(_Worker):
 
     def _break(self) -> None:
         """Fail all that is queued, and all that comes."""
-        executor = self._executor()
+        executor = self._crew.executor()
         if executor is not None:
             executor._broken = BROKEN  # type: ignore[assignment] # as the standard library does
         self._core.close()

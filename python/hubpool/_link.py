@@ -83,13 +83,9 @@ class HubLink(Link):
 class WaitLink(HubLink):
     """A greenlet that waits on its hub, or is about to: a :class:`gevent.hub.Waiter` is told."""
 
-    __slots__ = ("_hub",)
+    __slots__ = ()
 
     anywhere = True
-
-    def __init__(self, hub: Any, tell: Callable[[Any], object], argument: Any) -> None:
-        super().__init__(hub, tell, argument)
-        self._hub = hub
 
     def stand_in(self) -> None:
         """Look out in the hub's place, for who is about to wait."""
@@ -102,10 +98,10 @@ class WaitLink(HubLink):
     def deliver(self, _result: Any, _value: Any, _error: Any) -> None:
         """Tell: only the hub may switch to who waits by now."""
         waiter: Any = getattr(self._tell, "__self__", None)
-        if waiter is None or waiter.greenlet is None or getcurrent() is self._hub:
+        if waiter is None or waiter.greenlet is None or getcurrent() is waiter.hub:
             super().deliver(None, None, None)
         else:
-            self._hub.loop.run_callback(super().deliver, None, None, None)
+            waiter.hub.loop.run_callback(super().deliver, None, None, None)
 
 
 class Notice:

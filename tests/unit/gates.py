@@ -64,6 +64,11 @@ def settle() -> None:
         gevent.sleep(0)
 
 
+def no_thread(*_: object) -> int:
+    """Stand for a system that lets no thread start."""
+    raise RuntimeError("can't start new thread")
+
+
 def pool_threads() -> list[str]:
     """Return the names of this process's pool threads, as the system knows them."""
     names = []

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import pytest
-from gates import LIMIT, Gate, fail, settle, until
+from gates import LIMIT, Gate, fail, no_thread, settle, until
 
 import hubpool
 from hubpool import _gevent, _worker
@@ -53,10 +53,6 @@ def _in_thread(function: Callable[[], Any]) -> Any:
     thread.start()
     thread.join(LIMIT)
     return told[0]
-
-
-def _no_thread(*_: object) -> None:
-    raise RuntimeError("can't start new thread")
 
 
 def _ended(executor: hubpool.ThreadPoolExecutor) -> bool:
@@ -662,7 +658,7 @@ def test_shutdown_says_that_what_is_queued_can_not_be_run(
     assert executor.submit(abs, -1).result(LIMIT) == 1
     future = Future((abs, (-2,), {}))
     with monkeypatch.context() as patch:
-        patch.setattr(_gevent, "start_new_thread", _no_thread)
+        patch.setattr(_gevent, "start_new_thread", no_thread)
         core.retire_to(0)
         until(lambda: not core.workers)
         core.submit(future)  # As if the last thread had ended as it came.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import pytest
-from gates import LIMIT, Gate, fail, settle, until
+from gates import LIMIT, Gate, fail, no_thread, settle, until
 
 import hubpool
 from hubpool import _gevent, _hub, _worker
@@ -47,10 +47,6 @@ class LateCore:
         return self._core.submit(task)
 
 
-def _no_thread(*_: object) -> None:
-    raise RuntimeError("can't start new thread")
-
-
 def test_a_task_that_is_queued_as_the_last_worker_expires_is_run(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +64,7 @@ def test_such_a_task_is_taken_back_if_no_thread_can_be_started(
     ran: list[int] = []
     with monkeypatch.context() as patch:
         pool._core = LateCore(pool, patch)  # type: ignore[assignment]
-        patch.setattr(_gevent, "start_new_thread", _no_thread)
+        patch.setattr(_gevent, "start_new_thread", no_thread)
         with pytest.raises(RuntimeError, match="can't start"):
             pool.spawn(ran.append, 1)
     assert (len(pool), pool._core.queued, pool._account.outstanding) == (0, 0, 0)
@@ -84,7 +80,7 @@ def test_a_map_for_which_no_thread_can_be_started_leaves_nothing_behind(
     monkeypatch.setattr(gevent.get_hub(), "exception_stream", None, raising=False)
     ran: list[int] = []
     with monkeypatch.context() as patch:
-        patch.setattr(_gevent, "start_new_thread", _no_thread)
+        patch.setattr(_gevent, "start_new_thread", no_thread)
         with pytest.raises(RuntimeError, match="can't start"):
             list(getattr(pool, method)(ran.append, range(5)))
     pool.join()
@@ -99,7 +95,7 @@ def test_a_maxsize_that_cannot_be_had_at_once_is_had_later(
     pool = make_pool(0)
     result = pool.spawn(abs, -7)
     with monkeypatch.context() as patch:
-        patch.setattr(_gevent, "start_new_thread", _no_thread)
+        patch.setattr(_gevent, "start_new_thread", no_thread)
         with pytest.raises(RuntimeError, match="can't start"):
             pool.maxsize = 3
     assert pool._available_worker_threads_greenlet_sem.counter == 3
