@@ -64,6 +64,17 @@ enum Stage<F, T> {
     Taken,
 }
 
+impl<F, T> Stage<F, T> {
+    fn has_ended(&self) -> bool {
+        !matches!(self, Self::Queued(..) | Self::Running(_))
+    }
+
+    /// Whether somebody is to be woken at the end.
+    fn is_awaited(&self) -> bool {
+        matches!(self, Self::Queued(_, Some(_)) | Self::Running(Some(_)))
+    }
+}
+
 struct Failure {
     error: TaskError,
     /// Whether a panic goes on in who awaits the task.
@@ -202,12 +213,6 @@ impl<T> Drop for CancelOnDrop<T> {
 }
 
 impl<F, T> TaskCell<F, T> {
-    /// Whether it has not ended, and nobody has asked for its result.
-    fn is_new(&self) -> bool {
-        let stage = self.stage.lock();
-        matches!(*stage, Stage::Queued(_, None) | Stage::Running(None))
-    }
-
     /// Takes the function, which marks the task as running; `None` if it has been withdrawn.
     fn begin(&self) -> Option<F> {
         let mut stage = self.stage.lock();
@@ -275,21 +280,19 @@ where
 
 impl<F: Send, T: Send> Outcome<T> for TaskCell<F, T> {
     fn poll(&self, context: &mut Context<'_>) -> Poll<Result<T, TaskError>> {
-        // Made before the lock and dropped after it: a waker's code is its runtime's. It is made
-        // for nothing if the result is there by now.
-        let mut waker = None;
-        let finished = || self.is_finished();
-        if !(finished() || self.is_new() && park::glance(finished)) {
-            waker = Some(context.waker().clone());
-        }
         let mut stage = self.stage.lock();
-        match &mut *stage {
-            Stage::Queued(_, awaiting) | Stage::Running(awaiting) => {
+        if !stage.has_ended() {
+            let is_new = !stage.is_awaited();
+            drop(stage);
+            let seen = is_new && park::glance(|| self.is_finished());
+            // Made before the lock and dropped after it: a waker's code is its runtime's.
+            let mut waker = (!seen).then(|| context.waker().clone());
+            stage = self.stage.lock();
+            if let Stage::Queued(_, awaiting) | Stage::Running(awaiting) = &mut *stage {
                 mem::swap(awaiting, &mut waker);
                 drop(stage);
                 return Poll::Pending;
             }
-            Stage::Done(_) | Stage::Failed(_) | Stage::Taken => {}
         }
         let outcome = mem::replace(&mut *stage, Stage::Taken);
         drop(stage);
@@ -302,8 +305,7 @@ impl<F: Send, T: Send> Outcome<T> for TaskCell<F, T> {
     }
 
     fn is_finished(&self) -> bool {
-        let stage = self.stage.lock();
-        !matches!(*stage, Stage::Queued(..) | Stage::Running(_))
+        self.stage.lock().has_ended()
     }
 
     fn cancel(&self) -> bool {
