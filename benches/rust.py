@@ -42,6 +42,9 @@ CONTENDERS = (
     "kanal",
     "async-channel",
 )
+#: By default the C library gives what a burst has used back to the system, and takes it again: some
+#: contenders spend half of their time on that, and others none, as the sizes of what they ask for happen to be.
+KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(1 << 30))
 #: Two thousand sleeps of a millisecond on 64 threads are 32 one after the other, at best.
 IDEAL_SLEEP = 32e-3 / 2000
 
@@ -128,7 +131,7 @@ def sample(program: str, row: Row, contender: str, cores: list[int], seconds: fl
         check=True,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "BLOCKING_MAX_THREADS": str(row.threads)},
+        env={**os.environ, **KEEP_MEMORY, "BLOCKING_MAX_THREADS": str(row.threads)},
     )
     value, cpu = map(float, answer.stdout.split())
     return Sample(value, cpu or None)

@@ -28,7 +28,10 @@ HOW = (
     "an unordered one has its results from one channel (affinitypool's, whose tasks end with their "
     "futures, from a `FuturesUnordered`); all are at most 1,024 items ahead. Bytes are those asked "
     "of the allocator, with the future's channel and without the place of the future itself. All "
-    "check what the jobs return.",
+    "check what the jobs return. The C library is told to keep the memory of a burst for the next "
+    "one (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_`): by default some contenders, hubpool "
+    "and tokio among them, spend half of a burst's time on pages that come and go, and others "
+    "none, as the sizes of what they ask for happen to be.",
 )
 
 

@@ -33,7 +33,7 @@ fn pool() -> (Pool<usize>, Worker) {
     (pool, Worker::new())
 }
 
-#[library_benchmark(config = at_most(234), setup = pool)]
+#[library_benchmark(config = at_most(260), setup = pool)]
 #[bench::one_by_one()]
 fn a_job_is_submitted_and_taken((pool, worker): (Pool<usize>, Worker)) {
     for job in 0..TIMES {
@@ -44,7 +44,7 @@ fn a_job_is_submitted_and_taken((pool, worker): (Pool<usize>, Worker)) {
     }
 }
 
-#[library_benchmark(config = at_most(208), setup = pool)]
+#[library_benchmark(config = at_most(180), setup = pool)]
 #[bench::in_a_row()]
 fn jobs_are_submitted_then_taken((pool, worker): (Pool<usize>, Worker)) {
     for job in 0..TIMES {

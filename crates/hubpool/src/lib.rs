@@ -195,6 +195,7 @@ mod builder;
 mod crew;
 mod error;
 mod fork;
+mod front;
 mod join;
 mod limit;
 mod map;

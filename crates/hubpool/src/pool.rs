@@ -3,11 +3,12 @@
 //! The pool starts no thread and runs no job: a binding registers workers,
 //! and each of them asks [`Pool::next`] what to do. One lock guards the queue
 //! and all counts that decide whether a worker stays; nothing but moves of
-//! values happens under it.
+//! values happens under it. The oldest jobs may stand in the queue's [`Front`].
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::front::Front;
 use crate::sleep::{Pace, Search, WATCH_TIME, Worker};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -16,12 +17,15 @@ use crate::sync::{Mutex, MutexGuard};
 const BURST: usize = 32;
 
 /// A bounded set of workers that pull jobs of type `J` from one queue.
+// What each job touches stands at the beginning, so that cores pass few cache lines on to each other.
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub struct Pool<J> {
     state: Mutex<State<J>>,
-    /// The length of the queue, written under the lock and read without it
+    /// The length of the queue behind its front, written under the lock and read without it
     /// by a searching worker, and by a batch that asks whether others wait.
-    queued: AtomicUsize,
+    behind: AtomicUsize,
+    front: Front<J>,
     /// Tasks that were begun and have not ended: each item of a batch counts.
     unfinished: AtomicUsize,
     /// The most workers that may stay registered. Written under the lock.
@@ -35,25 +39,26 @@ pub struct Pool<J> {
 }
 
 #[derive(Debug)]
+#[repr(C)] // In the order in which jobs touch it.
 struct State<J> {
-    /// Jobs that no worker has taken, oldest first.
+    /// Jobs that no worker has taken, but for those in front, oldest first.
     queue: VecDeque<J>,
     /// Registered workers: BUSY, SEARCHING, WATCHING and PARKED ones.
     workers: usize,
-    /// PARKED workers; the last one parked is the first one woken.
-    parked: Vec<Worker>,
-    /// The WATCHING worker, if there is one.
-    watcher: Option<Watcher>,
-    pace: Pace,
     /// Whether a worker is SEARCHING; at most one is.
     searching: bool,
     /// Whether a worker is CALLED: woken for a job, or back from a search that has
     /// found one, and not going yet. Meanwhile nobody else is woken.
     called: bool,
-    /// Set while workers shall leave an empty queue until this many are left.
-    shrink_to: Option<usize>,
     /// Set for good by [`Pool::close`].
     closed: bool,
+    /// The WATCHING worker, if there is one.
+    watcher: Option<Watcher>,
+    pace: Pace,
+    /// PARKED workers; the last one parked is the first one woken.
+    parked: Vec<Worker>,
+    /// Set while workers shall leave an empty queue until this many are left.
+    shrink_to: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -94,7 +99,8 @@ impl<J> Pool<J> {
                 shrink_to: None,
                 closed: false,
             }),
-            queued: AtomicUsize::new(0),
+            behind: AtomicUsize::new(0),
+            front: Front::new(),
             unfinished: AtomicUsize::new(0),
             maxsize: AtomicUsize::new(maxsize),
             retire_to: AtomicUsize::new(usize::MAX),
@@ -119,9 +125,10 @@ impl<J> Pool<J> {
         self.unfinished.load(Ordering::Acquire)
     }
 
-    /// Jobs that no worker has taken yet.
+    /// Jobs that no worker has taken yet. For a moment, while a worker comes to them, they may count twice.
     pub fn queued(&self) -> usize {
-        self.queued.load(Ordering::Acquire)
+        // In this order: a worker that moves jobs first adds them to the front, so none is missed.
+        self.behind.load(Ordering::Acquire) + self.front.len()
     }
 
     /// Registered workers.
@@ -153,7 +160,7 @@ impl<J> Pool<J> {
             }
             state.queue.push_back(job);
             self.publish(&state);
-            let due = state.is_sleeper_due();
+            let due = state.is_sleeper_due(|| self.queued());
             state.called |= due;
             due
         };
@@ -171,7 +178,7 @@ impl<J> Pool<J> {
     ///
     /// [`Closed`] returns the job of who comes after [`close`](Self::close).
     pub fn submit_and_recruit(&self, job: J, tasks: usize) -> Result<bool, Closed<J>> {
-        self.add(job, |state| state.recruit(self.maxsize(), tasks))
+        self.add(job, |state| self.recruits(state, tasks))
     }
 
     /// Begins a task and submits its job, unless one more worker would help it or the
@@ -183,7 +190,7 @@ impl<J> Pool<J> {
     pub fn offer(&self, job: J) -> Result<(), J> {
         let sleeper = {
             let mut state = self.state.lock();
-            if state.closed || state.wants_worker(self.maxsize(), self.unfinished() + 1) {
+            if state.closed || self.lacks_worker(&state, self.unfinished() + 1) {
                 return Err(job);
             }
             self.begin(1);
@@ -199,11 +206,13 @@ impl<J> Pool<J> {
     /// `is_it` is called under the pool's lock: it must only compare.
     pub fn withdraw(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
         let mut state = self.state.lock();
-        let place = state.queue.iter().rposition(is_it)?;
-        let job = state.queue.remove(place);
-        state.settle_shrink();
+        let job = match state.queue.iter().rposition(&is_it) {
+            Some(place) => state.queue.remove(place),
+            None => self.front.withdraw(is_it),
+        }?;
         self.publish(&state);
-        job
+        self.settle_shrink(&mut state);
+        Some(job)
     }
 
     /// Takes no more jobs, and lets each worker end once the queue is empty.
@@ -221,9 +230,7 @@ impl<J> Pool<J> {
     /// there are fewer workers than tasks, or than jobs in the queue, and fewer
     /// than the pool may have.
     pub fn wants_worker(&self, more: usize) -> bool {
-        self.state
-            .lock()
-            .wants_worker(self.maxsize(), self.unfinished() + more)
+        self.lacks_worker(&self.state.lock(), self.unfinished() + more)
     }
 
     /// Begins `tasks` more, which the worker gets as it starts, and registers that
@@ -231,8 +238,8 @@ impl<J> Pool<J> {
     /// no more tasks. For pools that several threads submit to.
     pub fn recruit(&self, tasks: usize) -> bool {
         let mut state = self.state.lock();
-        let wanted = (tasks == 0 || !state.closed)
-            && state.wants_worker(self.maxsize(), self.unfinished() + tasks);
+        let wanted =
+            (tasks == 0 || !state.closed) && self.lacks_worker(&state, self.unfinished() + tasks);
         if wanted {
             state.workers += 1;
             self.begin(tasks);
@@ -243,7 +250,7 @@ impl<J> Pool<J> {
     /// Registers one more worker if the pool [wants](Self::wants_worker) one for `tasks` unfinished
     /// tasks in all. For pools whose tasks are counted elsewhere.
     pub fn recruit_for(&self, tasks: usize) -> bool {
-        self.state.lock().recruit(self.maxsize(), tasks)
+        self.recruits(&mut self.state.lock(), tasks)
     }
 
     /// Counts one more worker. Call it before its thread is started.
@@ -281,7 +288,7 @@ impl<J> Pool<J> {
         let sleepers = {
             let mut state = self.state.lock();
             state.shrink_to = Some(size);
-            state.settle_shrink();
+            self.settle_shrink(&mut state);
             state.sleepers_beyond(size)
         };
         sleepers.iter().for_each(Worker::wake);
@@ -322,9 +329,12 @@ impl<J> Pool<J> {
     /// jobs wait than `own`, which belong to the long one, or a worker shall retire, or
     /// there are more workers than may stay.
     pub fn pressed(&self, own: usize) -> bool {
-        self.queued() > own
-            || self.retire_to.load(Ordering::Acquire) < usize::MAX
-            || self.crowded.load(Ordering::Relaxed)
+        self.queued() > own || self.dismisses()
+    }
+
+    /// Whether some workers shall end though jobs wait.
+    fn dismisses(&self) -> bool {
+        self.retire_to.load(Ordering::Acquire) < usize::MAX || self.crowded.load(Ordering::Relaxed)
     }
 
     /// Blocks the calling worker until there is something to do for it.
@@ -353,12 +363,16 @@ impl<J> Pool<J> {
         // Who finds a job at once need not look at the clock.
         let mut deadline: Option<Option<Instant>> = None;
         let (mut may_search, mut may_watch) = (true, false);
+        if let Some(job) = self.take_in_passing(worker) {
+            return Next::Job(job);
+        }
         let mut state = self.state.lock();
         loop {
-            if self.must_exit(&state, worker) {
+            let waiting = self.queued();
+            if self.must_exit(&state, worker, waiting) {
                 self.lose_worker(&mut state);
                 state.answer(worker);
-                let sleeper = state.sleeper_for_queue();
+                let sleeper = state.sleeper_for_queue(self.queued());
                 drop(state);
                 if let Some(sleeper) = sleeper {
                     sleeper.wake();
@@ -367,6 +381,9 @@ impl<J> Pool<J> {
             }
             if let Some(job) = self.take_first(&mut state, worker) {
                 return Next::Job(job);
+            }
+            if waiting > 0 {
+                continue; // Others have taken the front meanwhile. Under the lock nobody fills it.
             }
             state.answer(worker);
             state.pace.rest(worker);
@@ -403,7 +420,7 @@ impl<J> Pool<J> {
             // there woke up by its deadline, or by a wake-up that was meant for the sleep before.
             if let Some(place) = state.parked.iter().position(|other| other.is(worker)) {
                 state.parked.remove(place);
-                if !woken && state.queue.is_empty() && !self.must_exit(&state, worker) {
+                if !woken && self.queued() == 0 && !self.must_exit(&state, worker, 0) {
                     self.lose_worker(&mut state);
                     return Next::Expired;
                 }
@@ -435,7 +452,7 @@ impl<J> Pool<J> {
         let sleeper = {
             let mut state = self.state.lock();
             state.called = false;
-            state.sleeper_for_queue()
+            state.sleeper_for_queue(self.queued())
         };
         if let Some(sleeper) = sleeper {
             sleeper.wake();
@@ -448,18 +465,41 @@ impl<J> Pool<J> {
         if self.queued() == 0 {
             return None;
         }
+        if let Some(job) = self.take_in_passing(worker) {
+            return Some(job);
+        }
         let mut state = self.state.lock();
-        if self.must_exit(&state, worker) {
+        if self.must_exit(&state, worker, self.queued()) {
             return None;
         }
         self.take_first(&mut state, worker)
     }
 
-    fn take_first(&self, state: &mut State<J>, worker: &Worker) -> Option<J> {
-        let job = state.queue.pop_front()?;
-        self.publish(state);
+    /// Takes what stands in front, without the lock, if there is no need for that.
+    fn take_in_passing(&self, worker: &Worker) -> Option<J> {
+        if self.dismisses() || Pace::wants_to_see(worker) {
+            return None;
+        }
+        let job = self.front.take()?;
         worker.serve();
+        Some(job)
+    }
+
+    fn take_first(&self, state: &mut State<J>, worker: &Worker) -> Option<J> {
+        let job = match self.front.take() {
+            Some(job) => job,
+            None => self.take_behind(state)?,
+        };
         state.pace.take(worker);
+        worker.serve();
+        Some(job)
+    }
+
+    /// Takes the oldest job behind an empty front, and moves those after it there.
+    fn take_behind(&self, state: &mut State<J>) -> Option<J> {
+        let job = state.queue.pop_front()?;
+        self.front.fill(&mut state.queue);
+        self.publish(state);
         Some(job)
     }
 
@@ -487,7 +527,7 @@ impl<J> Pool<J> {
             state.pace.doubt();
         }
         let attended = state.searching || state.called;
-        let stranded = !state.queue.is_empty() && !attended;
+        let stranded = self.queued() > 0 && !attended;
         if stranded {
             state.call(worker);
         }
@@ -499,9 +539,10 @@ impl<J> Pool<J> {
     #[must_use]
     pub fn take_queue(&self) -> VecDeque<J> {
         let mut state = self.state.lock();
-        let queue = std::mem::take(&mut state.queue);
-        state.settle_shrink();
+        let mut queue = self.front.take_all();
+        queue.append(&mut state.queue);
         self.publish(&state);
+        self.settle_shrink(&mut state);
         queue
     }
 
@@ -525,20 +566,34 @@ impl<J> Pool<J> {
     fn enqueue(&self, state: &mut State<J>, job: J) -> Option<Worker> {
         state.queue.push_back(job);
         self.publish(state);
-        state.sleeper()
+        state.sleeper(|| self.queued())
     }
 
-    fn must_exit(&self, state: &State<J>, worker: &Worker) -> bool {
+    /// Whether the worker that asks shall end, while so many jobs wait.
+    fn must_exit(&self, state: &State<J>, worker: &Worker, waiting: usize) -> bool {
         // Who has just come does a job first, or nothing would ever be done.
         let retiring = state.workers > self.retire_to.load(Ordering::Acquire)
-            && (worker.has_served() || state.queue.is_empty());
-        state.must_exit(self.maxsize(), retiring)
+            && (worker.has_served() || waiting == 0);
+        state.must_exit(self.maxsize(), retiring, waiting)
+    }
+
+    /// Whether one more worker would help so many unfinished tasks.
+    fn lacks_worker(&self, state: &State<J>, tasks: usize) -> bool {
+        // A worker that ends before its time may leave a job whose tasks have ended.
+        state.workers < self.maxsize() && (state.workers < tasks || state.workers < self.queued())
+    }
+
+    /// Registers one more worker if one is wanted.
+    fn recruits(&self, state: &mut State<J>, tasks: usize) -> bool {
+        let wanted = self.lacks_worker(state, tasks);
+        state.workers += usize::from(wanted);
+        wanted
     }
 
     fn lose_worker(&self, state: &mut State<J>) {
         state.workers -= 1;
         state.pace.forget_run();
-        state.settle_shrink();
+        self.settle_shrink(state);
         self.note_crowd(state);
     }
 
@@ -548,27 +603,24 @@ impl<J> Pool<J> {
         self.crowded.store(crowded, Ordering::Relaxed);
     }
 
+    fn settle_shrink(&self, state: &mut State<J>) {
+        let reached = |size| state.workers <= size;
+        // Where none shall be left, who comes for what is still queued shall end, too.
+        let more_come = state.shrink_to == Some(0) && self.queued() > 0;
+        if state.shrink_to.is_some_and(reached) && !more_come {
+            state.shrink_to = None;
+        }
+    }
+
     fn publish(&self, state: &State<J>) {
-        self.queued.store(state.queue.len(), Ordering::Release);
+        self.behind.store(state.queue.len(), Ordering::Release);
     }
 }
 
 impl<J> State<J> {
-    fn wants_worker(&self, maxsize: usize, tasks: usize) -> bool {
-        // A worker that ends before its time may leave a job whose tasks have ended.
-        self.workers < maxsize && self.workers < tasks.max(self.queue.len())
-    }
-
-    /// Registers one more worker if one is wanted.
-    fn recruit(&mut self, maxsize: usize, tasks: usize) -> bool {
-        let wanted = self.wants_worker(maxsize, tasks);
-        self.workers += usize::from(wanted);
-        wanted
-    }
-
-    /// Whether the worker that asks shall end.
-    fn must_exit(&self, maxsize: usize, retiring: bool) -> bool {
-        let idle = self.queue.is_empty();
+    /// Whether the worker that asks shall end, while so many jobs wait.
+    fn must_exit(&self, maxsize: usize, retiring: bool, waiting: usize) -> bool {
+        let idle = waiting == 0;
         // The last worker stays until the queue is empty, so that lowering
         // `maxsize` to 0 strands nothing.
         let over = self.workers > maxsize && (idle || self.workers > maxsize.max(1));
@@ -578,19 +630,10 @@ impl<J> State<J> {
             || (idle && (self.closed || self.shrink_to.is_some_and(|size| self.workers > size)))
     }
 
-    fn settle_shrink(&mut self) {
-        let reached = |size| self.workers <= size;
-        // Where none shall be left, who comes for what is still queued shall end, too.
-        let more_come = self.shrink_to == Some(0) && !self.queue.is_empty();
-        if self.shrink_to.is_some_and(reached) && !more_come {
-            self.shrink_to = None;
-        }
-    }
-
-    /// The worker to wake for a new job: none while one is SEARCHING or CALLED, or if the job
+    /// The worker to wake for so many jobs that wait: none while one is SEARCHING or CALLED, or if the job
     /// can be left to the WATCHING one.
-    fn sleeper(&mut self) -> Option<Worker> {
-        if !self.is_sleeper_due() {
+    fn sleeper(&mut self, waiting: impl FnOnce() -> usize) -> Option<Worker> {
+        if !self.is_sleeper_due(waiting) {
             return None;
         }
         if self.parked.is_empty() {
@@ -601,7 +644,7 @@ impl<J> State<J> {
         Some(worker)
     }
 
-    fn is_sleeper_due(&mut self) -> bool {
+    fn is_sleeper_due(&mut self, waiting: impl FnOnce() -> usize) -> bool {
         if self.searching || self.called || (self.parked.is_empty() && self.watcher.is_none()) {
             return false;
         }
@@ -609,14 +652,14 @@ impl<J> State<J> {
         let Some(watcher) = &mut self.watcher else {
             return true;
         };
-        let left = self.pace.spares(self.queue.len());
+        let left = self.pace.spares(waiting());
         watcher.relied_on |= left;
         !left
     }
 
-    /// Does as [`sleeper`](Self::sleeper), for jobs that are there.
-    fn sleeper_for_queue(&mut self) -> Option<Worker> {
-        (!self.queue.is_empty()).then(|| self.sleeper()).flatten()
+    /// Does as [`sleeper`](Self::sleeper), if there are such jobs.
+    fn sleeper_for_queue(&mut self, waiting: usize) -> Option<Worker> {
+        (waiting > 0).then(|| self.sleeper(|| waiting)).flatten()
     }
 
     /// PARKED and WATCHING workers.

@@ -24,7 +24,9 @@ const SLOT: u64 = 1 << 1;
 const TICKET: u64 = 1 << 37;
 
 /// The slots of one pool.
+// On cache lines of its own, since each task changes the word twice.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Slots {
     /// Tickets, times [`TICKET`], slots taken, times [`SLOT`], and [`AWAITED`]. In one word, so that
     /// who gives a slot back learns in the same step whether anybody waits, and who waits for the end

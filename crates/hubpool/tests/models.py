@@ -33,25 +33,56 @@ MISTAKES = {
         "queue",
         "pool.rs",
         """
-        let job = state.queue.remove(place);
-        state.settle_shrink();
+        }?;
         self.publish(&state);
+        self.settle_shrink(&mut state);
 """,
         """
-        let job = state.queue.remove(place);
-        state.settle_shrink();
+        }?;
+        self.settle_shrink(&mut state);
 """,
     ),
     "the length is not published by a worker that takes one more job": Mistake(
         "queue",
         "pool.rs",
         """
-        let job = state.queue.pop_front()?;
+        self.front.fill(&mut state.queue);
         self.publish(state);
 """,
         """
-        let job = state.queue.pop_front()?;
+        self.front.fill(&mut state.queue);
 """,
+    ),
+    "the length is published before the jobs are in front": Mistake(
+        "jobs_that_are_moved_are_counted",
+        "pool.rs",
+        """
+        self.front.fill(&mut state.queue);
+        self.publish(state);
+""",
+        """
+        self.behind.store(0, Ordering::Release);
+        self.front.fill(&mut state.queue);
+        self.publish(state);
+""",
+    ),
+    "the front is counted before what is behind it": Mistake(
+        "jobs_that_are_moved_are_counted",
+        "pool.rs",
+        "self.behind.load(Ordering::Acquire) + self.front.len()",
+        "self.front.len() + self.behind.load(Ordering::Acquire)",
+    ),
+    "a worker counts on a job in front that another one has taken": Mistake(
+        "front",
+        "pool.rs",
+        "            if waiting > 0 {\n                continue;",
+        "            if waiting > usize::MAX - 1 {\n                continue;",
+    ),
+    "a job in front is not taken by whoever comes": Mistake(
+        "front",
+        "pool.rs",
+        "let job = match self.front.take() {",
+        "let job = match None {",
     ),
     "a worker forgets its wake-up as it goes to sleep": Mistake(
         "sleep_and_wake",
@@ -95,7 +126,7 @@ MISTAKES = {
     "a searching worker does not pass the call on": Mistake(
         "a_searching_worker_passes_the_call_on",
         "pool.rs",
-        "(!self.queue.is_empty()).then(|| self.sleeper()).flatten()",
+        "(waiting > 0).then(|| self.sleeper(|| waiting)).flatten()",
         "None::<Worker>",
     ),
     "a worker does not pass on a call that it cannot leave": Mistake(
@@ -110,11 +141,11 @@ MISTAKES = {
         """
             let mut state = self.state.lock();
             state.called = false;
-            state.sleeper_for_queue()
+            state.sleeper_for_queue(self.queued())
 """,
         """
             let mut state = self.state.lock();
-            state.sleeper_for_queue()
+            state.sleeper_for_queue(self.queued())
 """,
     ),
     "a job is submitted without a call that cannot be left": Mistake(
@@ -182,8 +213,8 @@ MISTAKES = {
     "a worker expires without another look at the queue": Mistake(
         "idle_expiry_beside_a_searching_worker",
         "pool.rs",
-        "if !woken && state.queue.is_empty() && !self.must_exit(&state, worker) {",
-        "if !woken && !self.must_exit(&state, worker) {",
+        "if !woken && self.queued() == 0 && !self.must_exit(&state, worker, 0) {",
+        "if !woken && !self.must_exit(&state, worker, 0) {",
     ),
     "whether there is a worker is asked after the lock": Mistake(
         "idle_expiry",
@@ -198,7 +229,7 @@ MISTAKES = {
             self.publish(&state);
             let answer = ask(&mut state);
             drop(state);
-            (self.state.lock().sleeper(), self.state.lock().workers > 0 || answer)
+            (self.state.lock().sleeper(|| 1), self.state.lock().workers > 0 || answer)
         };
 """,
     ),

@@ -110,6 +110,48 @@ fn start_ringing() -> (Arc<Pool<usize>>, Arc<Bell>, thread::JoinHandle<()>) {
     (pool, done, worker)
 }
 
+/// Bad: a job is lost on its way to the front of the queue, or a worker sleeps
+/// on in a closed pool, since it has counted a job in front that another one took.
+#[test]
+fn front() {
+    check(3, || {
+        let pool = Arc::new(Pool::new(2));
+        let first = start(&pool);
+        pool.begin(2);
+        for job in [1, 2] {
+            pool.submit(job).unwrap();
+        }
+        let workers = [first, start(&pool)];
+        pool.close();
+        let mut jobs: Vec<usize> = workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect();
+        jobs.sort_unstable();
+        assert_eq!(jobs, [1, 2]);
+        assert_eq!((pool.queued(), pool.workers()), (0, 0));
+    });
+}
+
+/// Bad: a job that waits is not counted while it is moved to the front of the queue.
+#[test]
+fn jobs_that_are_moved_are_counted() {
+    check(3, || {
+        let pool = Arc::new(Pool::new(2));
+        for job in [1, 2] {
+            pool.submit(job).unwrap();
+        }
+        pool.register();
+        let observer = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || assert!(pool.queued() > 0)
+        });
+        assert_eq!(pool.try_next(&Worker::new()), Some(1));
+        observer.join().unwrap();
+        assert_eq!(pool.queued(), 1);
+    });
+}
+
 /// Bad: a job comes, and the only worker sleeps for ever.
 #[test]
 fn sleep_and_wake() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use pace::Pace;
 
-use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Arc, watch_time};
 
@@ -45,8 +45,8 @@ struct Parking {
     thread: Thread,
     /// Set by who wakes this worker, cleared by the worker before it parks.
     notified: AtomicBool,
-    /// Whether the worker has ever got a job.
-    served: AtomicBool,
+    /// How many jobs the worker has got. Written by the worker alone.
+    served: AtomicUsize,
     /// Whether the worker is CALLED. Written under the pool's lock.
     called: AtomicBool,
 }
@@ -59,7 +59,7 @@ impl Worker {
             parking: Arc::new(Parking {
                 thread: thread::current(),
                 notified: AtomicBool::new(false),
-                served: AtomicBool::new(false),
+                served: AtomicUsize::new(0),
                 called: AtomicBool::new(false),
             }),
         }
@@ -67,11 +67,19 @@ impl Worker {
 
     /// Notes that the worker gets a job.
     pub(crate) fn serve(&self) {
-        self.parking.served.store(true, Ordering::Relaxed);
+        let served = self.parking.served.load(Ordering::Relaxed);
+        self.parking
+            .served
+            .store(served.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Whether the worker has ever got a job.
     pub(crate) fn has_served(&self) -> bool {
+        self.served() > 0
+    }
+
+    /// How many jobs it has got.
+    pub(crate) fn served(&self) -> usize {
         self.parking.served.load(Ordering::Relaxed)
     }
 

@@ -8,8 +8,9 @@ use super::Worker;
 const WAKE: u64 = 20_000;
 /// How long a job is taken to be as long as nobody knows, in nanoseconds.
 const UNKNOWN: u64 = 1_000_000;
-/// One job in so many of a run is timed, but for the first, whose worker may have to wake the next one.
-const SAMPLE: u32 = 32;
+/// One job in so many is taken under the pool's lock, and is one that ends or begins a sample: so many
+/// are timed together, and so many are not.
+const SAMPLE: u64 = 32;
 
 /// What is known of how long jobs take. It is kept under the pool's lock.
 ///
@@ -25,9 +26,18 @@ pub(crate) struct Pace {
 #[derive(Debug)]
 struct Run {
     worker: Worker,
-    jobs: u32,
-    /// When it began, or when the job was taken that was timed last.
+    stage: Stage,
+    /// When the stage began, and how many jobs the worker had got before.
     since: Instant,
+    before: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It has just begun. What it does first is not timed: it may have to wake the next worker, too.
+    First,
+    Timed,
+    Untimed,
 }
 
 impl Pace {
@@ -38,40 +48,35 @@ impl Pace {
         }
     }
 
-    /// Notes that a worker takes a job.
-    pub(crate) fn take(&mut self, worker: &Worker) {
-        match &mut self.run {
-            Some(run) if run.worker.is(worker) => {
-                run.jobs = run.jobs.wrapping_add(1);
-                if run.jobs % SAMPLE <= 2 {
-                    self.time();
-                }
-            }
-            Some(_) => {}
-            None => self.run = Some(Run::new(worker)),
-        }
+    /// Whether a worker shall take its next job under the pool's lock.
+    pub(crate) fn wants_to_see(worker: &Worker) -> bool {
+        worker.served() as u64 % SAMPLE == 0
     }
 
-    /// Begins or ends to time a job.
-    #[cold]
-    fn time(&mut self) {
-        let Some(run) = &mut self.run else { return };
-        match run.jobs % SAMPLE {
-            1 => run.since = Instant::now(),
-            2 => {
-                let job = run.age();
-                self.learn(job);
-            }
-            _ => {}
+    /// Notes that a worker is about to take a job.
+    pub(crate) fn take(&mut self, worker: &Worker) {
+        match &mut self.run {
+            None => self.run = Some(Run::new(worker)),
+            Some(run) if run.worker.is(worker) => match run.stage {
+                Stage::First => run.enter(Stage::Timed),
+                Stage::Timed => {
+                    let job = run.job();
+                    run.enter(Stage::Untimed);
+                    self.learn(job);
+                }
+                Stage::Untimed if run.jobs() >= SAMPLE => run.enter(Stage::Timed),
+                Stage::Untimed => {}
+            },
+            Some(_) => {}
         }
     }
 
     /// Notes that a worker finds nothing more to do.
     pub(crate) fn rest(&mut self, worker: &Worker) {
         if let Some(run) = self.run.take_if(|run| run.worker.is(worker))
-            && run.jobs % SAMPLE == 1
+            && run.stage == Stage::Timed
         {
-            self.learn(run.age());
+            self.learn(run.job());
         }
     }
 
@@ -85,7 +90,7 @@ impl Pace {
         self.job = UNKNOWN.min(2 * self.job);
     }
 
-    /// Learns how long a job has taken. Steps up are three times as long as those down, so it stays
+    /// Learns how long a job takes. Steps up are three times as long as those down, so it stays
     /// where one job in four is longer.
     fn learn(&mut self, job: u64) {
         if job > self.job {
@@ -109,7 +114,7 @@ impl Pace {
             return true;
         }
         self.job.saturating_mul(jobs as u64) < WAKE
-            && run.age() < self.job.saturating_mul(SAMPLE.into()) + WAKE
+            && run.age() < self.job.saturating_mul(run.jobs() + SAMPLE) + WAKE
     }
 }
 
@@ -117,9 +122,26 @@ impl Run {
     fn new(worker: &Worker) -> Self {
         Self {
             worker: worker.clone(),
-            jobs: 0,
+            stage: Stage::First,
             since: Instant::now(),
+            before: worker.served(),
         }
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.since = Instant::now();
+        self.before = self.worker.served();
+    }
+
+    /// How many jobs the worker has got in this stage.
+    fn jobs(&self) -> u64 {
+        self.worker.served().wrapping_sub(self.before) as u64
+    }
+
+    /// How long one of them has taken.
+    fn job(&self) -> u64 {
+        self.age() / self.jobs().max(1)
     }
 
     fn age(&self) -> u64 {
@@ -129,9 +151,9 @@ impl Run {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
-    use super::{Pace, Run, UNKNOWN, WAKE, Worker};
+    use super::{Pace, Run, SAMPLE, UNKNOWN, WAKE, Worker};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -157,6 +179,50 @@ mod tests {
             pace.learn(if number % 3 == 0 { 500_000 } else { 100 });
         }
         assert!(pace.job > 400_000, "{}", pace.job);
+    }
+
+    /// Takes jobs, each of which takes so many nanoseconds.
+    fn take_each(pace: &mut Pace, worker: &Worker, jobs: u64, nanos: u64) {
+        for _ in 0..jobs {
+            pace.take(worker);
+            worker.serve();
+            if let Some(run) = &mut pace.run {
+                run.since -= Duration::from_nanos(nanos);
+            }
+        }
+    }
+
+    #[test]
+    fn it_times_one_job_in_a_while_but_not_the_first() {
+        let worker = Worker::new();
+        let mut pace = pace_of(WAKE);
+        take_each(&mut pace, &worker, 1, 10 * WAKE);
+        pace.rest(&worker);
+        assert_eq!(pace.job, WAKE, "the first is not timed");
+        take_each(&mut pace, &worker, 2, 10 * WAKE);
+        pace.rest(&worker);
+        assert_eq!(pace.job, WAKE + WAKE / 4);
+        take_each(&mut pace, &worker, SAMPLE, 10 * WAKE);
+        assert_eq!(pace.job, WAKE + WAKE / 4 + (WAKE + WAKE / 4) / 4);
+        take_each(&mut pace, &worker, SAMPLE, 10 * WAKE);
+        assert!(pace.job > 5 * WAKE / 3, "{}", pace.job);
+    }
+
+    #[test]
+    fn what_is_taken_in_passing_is_timed_together() {
+        let worker = Worker::new();
+        let mut pace = pace_of(WAKE);
+        take_each(&mut pace, &worker, 2, 0);
+        // These are taken without a look at the pace.
+        (1..10).for_each(|_| worker.serve());
+        pace.run.as_mut().unwrap().since -= Duration::from_nanos(20 * WAKE);
+        pace.rest(&worker);
+        assert_eq!(pace.job, WAKE + WAKE / 4, "each has taken two WAKEs");
+        take_each(&mut pace, &worker, 2, 0);
+        (1..40).for_each(|_| worker.serve());
+        pace.run.as_mut().unwrap().since = Instant::now() + HOUR;
+        pace.rest(&worker);
+        assert!(pace.job < WAKE + WAKE / 4);
     }
 
     #[test]
