@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn it_gives_the_oldest_first() {
         let front = Front::new();
-        let mut queue = VecDeque::from_iter(0..10);
+        let mut queue: VecDeque<_> = (0..10).collect();
         front.fill(&mut queue);
         assert_eq!((front.len(), queue.len()), (10, 0));
         assert_eq!((front.take(), front.take()), (Some(0), Some(1)));

@@ -50,7 +50,7 @@ impl Pace {
 
     /// Whether a worker shall take its next job under the pool's lock.
     pub(crate) fn wants_to_see(worker: &Worker) -> bool {
-        worker.served() as u64 % SAMPLE == 0
+        (worker.served() as u64).is_multiple_of(SAMPLE)
     }
 
     /// Notes that a worker is about to take a job.
