@@ -42,8 +42,8 @@ CONTENDERS = (
     "kanal",
     "async-channel",
 )
-#: By default the C library gives what a burst has used back to the system, and takes it again: some
-#: contenders spend half of their time on that, and others none, as the sizes of what they ask for happen to be.
+#: By default the C library gives what a burst has used back to the system, and takes it again:
+#: some contenders spend half of their time on that, and others none, as the sizes happen to be.
 KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(1 << 30))
 #: Two thousand sleeps of a millisecond on 64 threads are 32 one after the other, at best.
 IDEAL_SLEEP = 32e-3 / 2000
