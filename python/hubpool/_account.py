@@ -69,7 +69,7 @@ class Account(_native.Account):
             else:
                 self._handle_error(error)
             return
-        self.slots.release()
+        self.give_slot_back()
         try:
             if isinstance(result, WatchedResult):
                 result.unretrieved = Unretrieved(self.wake, error)
@@ -84,7 +84,7 @@ class Account(_native.Account):
 
     def cancel(self, result: AsyncResult[Any] | Reply, error: BaseException) -> None:
         """Settle the result of a task that will not be run."""
-        self.slots.release()
+        self.give_slot_back()
         try:
             self.end()
         finally:

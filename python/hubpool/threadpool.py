@@ -333,9 +333,10 @@ class ThreadPool(GroupMappingMixin):
         """Return ``func(*args, **kwds)``, called by a thread; wait cooperatively.
 
         Called in a worker of any pool, or in another thread than the hub's, it
-        calls the function itself. If the wait is broken off, by a
-        :class:`gevent.Timeout` for instance, before a thread has begun the
-        task, it is withdrawn.
+        calls the function itself. It waits for no slot: a greenlet that waits for
+        its result has no second task. Only if greenlets wait in :meth:`spawn` is it
+        their turn first. If the wait is broken off, by a :class:`gevent.Timeout` for
+        instance, before a thread has begun the task, it is withdrawn.
 
         :raises TypeError: if *func* cannot be called.
         """
@@ -351,7 +352,8 @@ class ThreadPool(GroupMappingMixin):
             result = self.spawn(func, *args, **kwds)
         else:
             result = Reply(self._account)
-            self._submit(func, tuple(args), _NONE, result)
+            # Who waits for the result need not wait for a slot before.
+            self._submit(func, tuple(args), _NONE, result, may_owe=True)
         try:
             return result.get()  # type: ignore[no-any-return] # no type of its own
         except BaseException:
@@ -402,7 +404,9 @@ class ThreadPool(GroupMappingMixin):
         self._submit(func, args, kwargs, result)
         return result
 
-    def _submit(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+    def _submit(
+        self, func: Any, args: Any, kwargs: Any, result: Any, *, may_owe: bool = False
+    ) -> None:
         if _fork.under_way:
             _fork.settle()
         if self.hub is not get_hub():
@@ -410,19 +414,20 @@ class ThreadPool(GroupMappingMixin):
         if not callable(func):
             raise TypeError(f"func must be callable: {func!r}")
         task = (func, args, kwargs or _NONE, result, self._new_context())
-        if self._account.offer(self._core, task, False):
+        if self._account.offer(self._core, task, False, may_owe):
             return
-        slots = self._wait_for_slot()
+        if not (may_owe and self._account.take_slot(True)):
+            self._wait_for_slot()
         begun = False
         try:
-            if self._account.offer(self._core, task, True):
+            if self._account.offer(self._core, task, True, False):
                 return
             self._account.begin()
             begun = True
             self._crew.add_if_needed()
             manned = self._core.submit(task)
         except BaseException as error:
-            slots.release()
+            self._account.give_slot_back()
             if begun:
                 self._account.end()
             if isinstance(error, RuntimeError) and _exit.begun:
@@ -432,7 +437,7 @@ class ThreadPool(GroupMappingMixin):
         if not manned:
             self._rescue(task)
 
-    def _wait_for_slot(self) -> Any:
+    def _wait_for_slot(self) -> None:
         while True:
             slots = self._available_worker_threads_greenlet_sem
             if slots.locked() and not slots.linkcount():
@@ -441,7 +446,7 @@ class ThreadPool(GroupMappingMixin):
                 sleep(0)  # It is theirs who wait already, and are about to be told.
             slots.acquire()
             if slots is self._available_worker_threads_greenlet_sem:
-                return slots
+                return
 
     def _rescue(self, task: Any) -> None:
         # The last worker has expired just before the task was queued, or there
@@ -452,7 +457,7 @@ class ThreadPool(GroupMappingMixin):
             self._crew.add()
         except BaseException:
             if self._core.withdraw(task):
-                self._available_worker_threads_greenlet_sem.release()
+                self._account.give_slot_back()
                 self._account.end()
                 raise
 

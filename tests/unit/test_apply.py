@@ -49,6 +49,92 @@ def test_apply_inside_a_worker_of_another_pool_runs_at_once(
     assert [result.get() for result in held] == [None, None]
 
 
+def test_apply_waits_for_no_slot(make_pool: MakePool, gate: Gate) -> None:
+    pool = make_pool(1)
+    applying = [gevent.spawn(pool.apply, gate, (number,)) for number in range(5)]
+    settle()
+    assert len(pool) == 5
+    spawning = gevent.spawn(pool.spawn, gate, 5)
+    settle()
+    assert not spawning.ready()
+    # Now it is the turn of who waits in spawn.
+    applying.append(gevent.spawn(pool.apply, gate, (6,)))
+    settle()
+    assert len(pool) == 5
+    gate.open()
+    gevent.joinall(applying, timeout=LIMIT, raise_error=True)
+    assert [greenlet.value for greenlet in applying] == [0, 1, 2, 3, 4, 6]
+    assert spawning.get(timeout=LIMIT).get(timeout=LIMIT) == 5
+    # All that was owed has been paid, and no slot has been lost.
+    held = [pool.spawn(int), pool.spawn(int)]
+    assert pool.join(timeout=LIMIT)
+    assert [result.get() for result in held] == [0, 0]
+    assert pool._available_worker_threads_greenlet_sem.counter == 2
+
+
+def test_spawn_waits_until_what_apply_owes_is_paid(make_pool: MakePool, gate: Gate) -> None:
+    pool = make_pool(1)
+    gates = [type(gate)() for _ in range(4)]
+    applying = [gevent.spawn(pool.apply, each) for each in gates]
+    settle()
+    spawning = gevent.spawn(pool.spawn, int)
+    for number in range(2):
+        settle()
+        assert not spawning.ready()
+        gates[number].open()
+        applying[number].join(LIMIT)
+    # Two tasks are left, and both have a slot.
+    settle()
+    assert not spawning.ready()
+    gates[2].open()
+    assert spawning.get(timeout=LIMIT) is not None
+    gates[3].open()
+    gevent.joinall(applying, timeout=LIMIT, raise_error=True)
+
+
+def test_spawn_gets_its_slot_among_many_who_apply(make_pool: MakePool) -> None:
+    pool = make_pool(1)
+    done = False
+
+    def apply() -> None:
+        while not done:
+            pool.apply(int)
+
+    applying = [gevent.spawn(apply) for _ in range(20)]
+    try:
+        for _ in range(100):
+            with gevent.Timeout(LIMIT):
+                assert pool.spawn(int).get() == 0
+    finally:
+        done = True
+    gevent.joinall(applying, timeout=LIMIT, raise_error=True)
+
+
+@pytest.mark.parametrize("how", ["fails", "cancelled", "timed out"])
+def test_a_slot_that_apply_owes_is_paid_for_however_it_ends(
+    make_pool: MakePool, gate: Gate, how: str
+) -> None:
+    pool = make_pool(1)
+    held = [pool.spawn(gate), pool.spawn(gate)]
+    gate.await_entered()
+    owing = [gevent.spawn(pool.apply, fail if how == "fails" else int) for _ in range(3)]
+    settle()
+    assert len(pool) == 5
+    if how == "cancelled":
+        killing = gevent.spawn(pool.kill, drop_queued=True)
+        settle()
+    elif how == "timed out":
+        gevent.killall(owing)
+    gate.open()
+    gevent.joinall(owing, timeout=LIMIT)
+    if how == "cancelled":
+        killing.join(LIMIT)
+    assert all(greenlet.ready() for greenlet in owing)
+    assert held[0].get(timeout=LIMIT) is None
+    assert pool.join(timeout=LIMIT)
+    assert pool._available_worker_threads_greenlet_sem.counter == 2
+
+
 def test_apply_inside_a_map_runs_at_once(pool: hubpool.ThreadPool) -> None:
     def nested(_: int) -> bool:
         return bool(pool.apply(threading.get_ident) == threading.get_ident())

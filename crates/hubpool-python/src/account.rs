@@ -19,6 +19,9 @@ pub struct Account {
     pub wake: Py<Wake>,
     /// The semaphore that a task has acquired.
     slots: Py<PyAny>,
+    /// Slots that are owed: tasks that have none, since whoever is to have their results waits for
+    /// those anyway. The next slots that come back pay for them.
+    owed: AtomicUsize,
     /// Tasks whose results have not been delivered, and maps at work.
     outstanding: AtomicUsize,
 }
@@ -30,6 +33,7 @@ impl Account {
         Self {
             wake,
             slots,
+            owed: AtomicUsize::new(0),
             outstanding: AtomicUsize::new(0),
         }
     }
@@ -51,27 +55,48 @@ impl Account {
         self.slots.clone_ref(py)
     }
 
-    /// Takes a slot, unless the caller has one, counts a task, and queues it, if there are a slot and
-    /// workers enough for it. Else nothing has happened: the caller waits for a slot, or starts a
-    /// worker.
+    /// Takes a slot, if there is one and nobody waits for it; else owes it, if the caller may. Returns
+    /// whether it has.
+    fn take_slot(slf: &Bound<'_, Self>, may_owe: bool) -> PyResult<bool> {
+        let py = slf.py();
+        let this = slf.get();
+        let slots = this.slots.bind(py);
+        // A slot is theirs who wait for one already.
+        let waiters: usize = slots.call_method0(intern!(py, "linkcount"))?.extract()?;
+        if waiters > 0 {
+            return Ok(false);
+        }
+        let taken = slots
+            .call_method1(intern!(py, "acquire"), (false,))?
+            .is_truthy()?;
+        let owes = !taken && may_owe;
+        this.owed.fetch_add(usize::from(owes), Ordering::Relaxed);
+        Ok(taken || owes)
+    }
+
+    /// Gives a slot back, or pays for one that is owed.
+    fn give_slot_back(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        if this.owed.load(Ordering::Relaxed) > 0 {
+            return take_one(&this.owed).map(drop);
+        }
+        let py = slf.py();
+        let slots = this.slots.bind(py);
+        slots.call_method0(intern!(py, "release")).map(drop)
+    }
+
+    /// Takes a slot, or owes it, unless the caller has one, counts a task, and queues it, if there are
+    /// a slot and workers enough for it. Else nothing has happened: the caller waits for a slot, or
+    /// starts a worker.
     fn offer(
         slf: &Bound<'_, Self>,
         core: &Bound<'_, Core>,
         task: Py<PyAny>,
         has_slot: bool,
+        may_owe: bool,
     ) -> PyResult<bool> {
-        let py = slf.py();
-        let slots = slf.get().slots.bind(py);
-        if !has_slot {
-            // A slot is theirs who wait for one already.
-            let waiters: usize = slots.call_method0(intern!(py, "linkcount"))?.extract()?;
-            let taken = waiters == 0
-                && slots
-                    .call_method1(intern!(py, "acquire"), (false,))?
-                    .is_truthy()?;
-            if !taken {
-                return Ok(false);
-            }
+        if !has_slot && !Self::take_slot(slf, may_owe)? {
+            return Ok(false);
         }
         let offered = Self::begin(slf).and_then(|()| {
             let taken = core.get().pool.offer(Job::Task(task)).is_ok();
@@ -81,7 +106,7 @@ impl Account {
             Ok(taken)
         });
         if !has_slot && !matches!(offered, Ok(true)) {
-            slots.call_method0(intern!(py, "release"))?;
+            Self::give_slot_back(slf)?;
         }
         offered
     }
@@ -134,9 +159,7 @@ impl Account {
 
     /// Gives a task's slot back, and takes it off the count. Whatever goes wrong, the rest is done.
     pub fn settle(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let slots = slf.get().slots.bind(slf.py());
-        let released = slots.call_method0(intern!(slf.py(), "release")).map(drop);
-        let released = Self::or_by_the_hub(slf, released);
+        let released = Self::or_by_the_hub(slf, Self::give_slot_back(slf));
         let ended = Self::end(slf);
         released.and(ended)
     }
