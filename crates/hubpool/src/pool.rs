@@ -540,7 +540,7 @@ impl<J> Pool<J> {
     pub fn take_queue(&self) -> VecDeque<J> {
         let mut state = self.state.lock();
         let mut queue = self.front.take_all();
-        queue.append(&mut state.queue);
+        queue.append(&mut std::mem::take(&mut state.queue));
         self.publish(&state);
         self.settle_shrink(&mut state);
         queue

@@ -21,7 +21,8 @@ pub struct Stats {
     pub threads: usize,
     /// Threads that sleep for want of tasks.
     pub idle: usize,
-    /// Tasks that no thread has taken up.
+    /// Tasks that no thread has taken up. For a moment, while a thread comes to them, they may count
+    /// twice.
     pub queued: usize,
     /// Tasks that were submitted and have not ended, as [`ThreadPool::len`](crate::ThreadPool::len)
     /// counts them.

@@ -280,13 +280,15 @@ where
 
 impl<F: Send, T: Send> Outcome<T> for TaskCell<F, T> {
     fn poll(&self, context: &mut Context<'_>) -> Poll<Result<T, TaskError>> {
+        // Made before the lock and dropped after it: a waker's code is its runtime's.
+        let mut waker = None;
         let mut stage = self.stage.lock();
         if !stage.has_ended() {
             let is_new = !stage.is_awaited();
             drop(stage);
-            let seen = is_new && park::glance(|| self.is_finished());
-            // Made before the lock and dropped after it: a waker's code is its runtime's.
-            let mut waker = (!seen).then(|| context.waker().clone());
+            if !(is_new && park::glance(|| self.is_finished())) {
+                waker = Some(context.waker().clone());
+            }
             stage = self.stage.lock();
             if let Stage::Queued(_, awaiting) | Stage::Running(awaiting) = &mut *stage {
                 mem::swap(awaiting, &mut waker);
