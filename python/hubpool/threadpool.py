@@ -64,7 +64,7 @@ class TaskQueue:
         return self._core.unfinished
 
     def qsize(self) -> int:
-        """Jobs that no worker has taken; for a moment, as one comes to them, they may count twice."""
+        """Jobs that no worker has taken; as one comes to them, they may count twice."""
         return self._core.queued
 
 
