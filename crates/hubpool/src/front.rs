@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
+/// For how many jobs the front keeps memory that it does not use: the queue behind it has some, too.
+const KEPT: usize = 1024;
+
 /// It is filled under the pool's lock, and emptied with it or without it.
 // On cache lines of its own: who submits leaves them to the workers.
 #[derive(Debug)]
@@ -52,6 +55,9 @@ impl<J> Front<J> {
         let mut jobs = self.jobs.lock();
         let job = which(&mut jobs);
         self.publish(&jobs);
+        if jobs.is_empty() {
+            jobs.shrink_to(KEPT);
+        }
         job
     }
 
@@ -83,7 +89,7 @@ impl<J> Front<J> {
 mod tests {
     use std::collections::VecDeque;
 
-    use super::Front;
+    use super::{Front, KEPT};
 
     #[test]
     fn it_gives_the_oldest_first() {
@@ -96,5 +102,15 @@ mod tests {
         assert_eq!(front.withdraw(|job| *job == 0), None);
         assert_eq!(front.take_all(), [2, 3, 4, 5, 6, 7, 9]);
         assert_eq!((front.len(), front.take()), (0, None));
+    }
+
+    #[test]
+    fn it_gives_back_what_a_burst_has_used() {
+        let front = Front::new();
+        for jobs in [10 * KEPT, KEPT] {
+            front.fill(&mut (0..jobs).collect());
+            assert_eq!(std::iter::from_fn(|| front.take()).count(), jobs);
+            assert!((KEPT..2 * KEPT).contains(&front.jobs.lock().capacity()));
+        }
     }
 }
