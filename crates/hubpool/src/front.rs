@@ -81,7 +81,7 @@ impl<J> Front<J> {
             return;
         }
         let mut jobs = self.jobs.lock();
-        // The empty one will be the queue: so both keep the memory that they have.
+        // The empty one will be the queue, with the memory that it has kept.
         std::mem::swap(&mut *jobs, queue);
         self.publish(&jobs);
     }
