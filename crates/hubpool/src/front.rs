@@ -40,15 +40,8 @@ impl<J> Front<J> {
         self.remove(VecDeque::pop_front)
     }
 
-    /// Takes the newest that `is_it` knows.
-    pub(crate) fn withdraw(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
-        self.remove(|jobs| {
-            let place = jobs.iter().rposition(is_it)?;
-            jobs.remove(place)
-        })
-    }
-
-    fn remove(&self, which: impl FnOnce(&mut VecDeque<J>) -> Option<J>) -> Option<J> {
+    /// Takes the one that `which` removes.
+    pub(crate) fn remove(&self, which: impl FnOnce(&mut VecDeque<J>) -> Option<J>) -> Option<J> {
         if self.len() == 0 {
             return None;
         }
@@ -104,9 +97,8 @@ mod tests {
         front.fill(&mut queue);
         assert_eq!((front.len(), queue.len()), (10, 0));
         assert_eq!((front.take(), front.take()), (Some(0), Some(1)));
-        assert_eq!(front.withdraw(|job| job % 2 == 0), Some(8));
-        assert_eq!(front.withdraw(|job| *job == 0), None);
-        assert_eq!(front.take_all(), [2, 3, 4, 5, 6, 7, 9]);
+        assert_eq!(front.remove(VecDeque::pop_back), Some(9));
+        assert_eq!(front.take_all(), [2, 3, 4, 5, 6, 7, 8]);
         assert_eq!((front.len(), front.take()), (0, None));
     }
 

@@ -206,10 +206,8 @@ impl<J> Pool<J> {
     /// `is_it` is called under the pool's lock: it must only compare.
     pub fn withdraw(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
         let mut state = self.state.lock();
-        let job = match state.queue.iter().rposition(&is_it) {
-            Some(place) => state.queue.remove(place),
-            None => self.front.withdraw(is_it),
-        }?;
+        let job = remove_newest(&mut state.queue, &is_it)
+            .or_else(|| self.front.remove(|jobs| remove_newest(jobs, &is_it)))?;
         self.publish(&state);
         self.settle_shrink(&mut state);
         Some(job)
@@ -372,7 +370,7 @@ impl<J> Pool<J> {
             if self.must_exit(&state, worker, waiting) {
                 self.lose_worker(&mut state);
                 state.answer(worker);
-                let sleeper = state.sleeper_for_queue(self.queued());
+                let sleeper = state.sleeper_for_queue(waiting);
                 drop(state);
                 if let Some(sleeper) = sleeper {
                     sleeper.wake();
@@ -700,4 +698,9 @@ impl<J> State<J> {
             Vec::new()
         }
     }
+}
+
+fn remove_newest<J>(jobs: &mut VecDeque<J>, is_it: impl Fn(&J) -> bool) -> Option<J> {
+    let place = jobs.iter().rposition(is_it)?;
+    jobs.remove(place)
 }

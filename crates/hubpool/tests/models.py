@@ -33,13 +33,13 @@ MISTAKES = {
         "queue",
         "pool.rs",
         """
-        }?;
         self.publish(&state);
         self.settle_shrink(&mut state);
+        Some(job)
 """,
         """
-        }?;
         self.settle_shrink(&mut state);
+        Some(job)
 """,
     ),
     "the length is not published by a worker that takes one more job": Mistake(
