@@ -181,8 +181,8 @@ class ThreadPool(GroupMappingMixin):
         self._crew = crew
         self._worker_greenlets: set[_WorkerGreenlet] = crew.workers
         self._intake = Intake(self, self._account)
-        #: The last size that was asked for, as an object of its own.
-        self._size_wish = object()
+        #: An object of its own for the wait until workers have left, while there is one.
+        self._size_wish: object = None
         #: Maps at work, which want more workers when `maxsize` is raised.
         self._maps: set[Any] = set()
 
@@ -213,7 +213,7 @@ class ThreadPool(GroupMappingMixin):
         more = maxsize - self._maxsize
         self._core.set_maxsize(maxsize)
         self._maxsize = maxsize
-        _gevent.resize_semaphore(slots, more)
+        _gevent.resize_semaphore(slots, self._account.pay(more))
         for running in tuple(self._maps):
             running.share()
         self.adjust()
@@ -239,7 +239,7 @@ class ThreadPool(GroupMappingMixin):
             raise ValueError(
                 f"Size of the pool cannot be bigger than maxsize: {size!r} > {self._maxsize!r}"
             )
-        wish = self._size_wish = object()
+        self._size_wish = None
         self._core.stop_shrinking()
         self._account.notify()
         while self.size < size and self._crew.add():
@@ -250,9 +250,14 @@ class ThreadPool(GroupMappingMixin):
             workers = self._worker_greenlets
             self._core.shrink_to(size)
             if may_wait(self.hub):
-                self._account.wait_until(
-                    lambda: self._size_wish is not wish or len(before & workers) <= size
-                )
+                wish = self._size_wish = object()
+                try:
+                    self._account.wait_until(
+                        lambda: self._size_wish is not wish or len(before & workers) <= size
+                    )
+                finally:
+                    if self._size_wish is wish:
+                        self._size_wish = None
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait cooperatively until all outstanding tasks have ended.
@@ -348,12 +353,15 @@ class ThreadPool(GroupMappingMixin):
             found: _T = self._lookup_pool().apply(func, args, kwds)
             return found
         result: Any
-        if kwds or self._report_errors == "unretrieved" or not self._spawns():
-            result = self.spawn(func, *args, **kwds)
-        else:
-            result = Reply(self._account)
+        if self._spawns():
+            # Whether an error is asked for is known of a whole result alone.
+            whole = self._report_errors == "unretrieved"
+            result = self._new_result() if whole else Reply(self._account)
             # Who waits for the result need not wait for a slot before.
-            self._submit(func, tuple(args), _NONE, result, may_owe=True)
+            keywords = {**kwds} if kwds else _NONE
+            self._submit(func, tuple(args), keywords, result, may_owe=self._size_wish is None)
+        else:
+            result = self.spawn(func, *args, **kwds)
         try:
             return result.get()  # type: ignore[no-any-return] # no type of its own
         except BaseException:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 def test_apply_passes_arguments_and_keywords(pool: hubpool.ThreadPool) -> None:
     assert pool.apply(int, ("11",), {"base": 2}) == 3
     assert pool.apply(dict) == {}
+    assert pool.apply(dict, [[(1, 2)]], {"a": 3}) == {1: 2, "a": 3}
+    with pytest.raises(TypeError):
+        pool.apply(dict, (), {1: 2})
+    with pytest.raises(TypeError):
+        pool.apply(dict, (), [("a", 3)])
+    assert len(pool) == 0
 
 
 def test_apply_runs_in_another_thread(pool: hubpool.ThreadPool) -> None:
@@ -51,7 +57,8 @@ def test_apply_inside_a_worker_of_another_pool_runs_at_once(
 
 def test_apply_waits_for_no_slot(make_pool: MakePool, gate: Gate) -> None:
     pool = make_pool(1)
-    applying = [gevent.spawn(pool.apply, gate, (number,)) for number in range(5)]
+    applying = [gevent.spawn(pool.apply, gate, (number,)) for number in range(4)]
+    applying.append(gevent.spawn(pool.apply, gate, (), {"value": 4}))
     settle()
     assert len(pool) == 5
     spawning = gevent.spawn(pool.spawn, gate, 5)
@@ -70,6 +77,55 @@ def test_apply_waits_for_no_slot(make_pool: MakePool, gate: Gate) -> None:
     assert pool.join(timeout=LIMIT)
     assert [result.get() for result in held] == [0, 0]
     assert pool._available_worker_threads_greenlet_sem.counter == 2
+
+
+@pytest.mark.parametrize("report_errors", ["always", "unretrieved", "never"])
+def test_apply_waits_for_no_slot_whoever_hears_of_its_error(
+    gate: Gate, report_errors: hubpool.threadpool.ReportErrors
+) -> None:
+    pool = hubpool.ThreadPool(1, report_errors=report_errors)
+    applying = [gevent.spawn(pool.apply, gate) for _ in range(5)]
+    settle()
+    assert len(pool) == 5
+    gate.open()
+    gevent.joinall(applying, timeout=LIMIT, raise_error=True)
+    pool.kill()
+
+
+def test_apply_waits_for_a_slot_while_workers_shall_leave(make_pool: MakePool, gate: Gate) -> None:
+    pool = make_pool(1)
+    held = pool.spawn(gate, 1)
+    gate.await_entered()
+    killing = gevent.spawn(pool.kill)
+    settle()
+    applying = [gevent.spawn(pool.apply, int) for _ in range(5)]
+    settle()
+    assert len(pool) == 2
+    gate.open()
+    killing.get(timeout=LIMIT)
+    gevent.joinall(applying, timeout=LIMIT, raise_error=True)
+    assert held.get() == 1
+    # It owes again.
+    with gevent.Timeout(LIMIT):
+        assert pool.apply(int) == 0
+    assert pool._available_worker_threads_greenlet_sem.counter == 2
+
+
+def test_raising_maxsize_pays_what_apply_owes(make_pool: MakePool, gate: Gate) -> None:
+    pool = make_pool(1)
+    applying = [gevent.spawn(pool.apply, gate) for _ in range(5)]
+    settle()
+    spawning = gevent.spawn(pool.spawn, int)
+    for maxsize in (3, 2, 4):
+        pool.maxsize = maxsize
+        settle()
+        assert not spawning.ready()
+    pool.maxsize = 5
+    spawned = spawning.get(timeout=LIMIT)
+    gate.open()
+    gevent.joinall(applying, timeout=LIMIT, raise_error=True)
+    assert spawned.get(timeout=LIMIT) == 0
+    assert pool._available_worker_threads_greenlet_sem.counter == 6
 
 
 def test_spawn_waits_until_what_apply_owes_is_paid(make_pool: MakePool, gate: Gate) -> None:

@@ -85,6 +85,16 @@ impl Account {
         slots.call_method0(intern!(py, "release")).map(drop)
     }
 
+    /// Has so many new slots pay for those that are owed; returns how many are left. Fewer than none
+    /// pay nothing.
+    fn pay(&self, slots: isize) -> isize {
+        let mut left = slots;
+        while left > 0 && take_one(&self.owed).is_ok() {
+            left -= 1;
+        }
+        left
+    }
+
     /// Takes a slot, or owes it, unless the caller has one, counts a task, and queues it, if there are
     /// a slot and workers enough for it. Else nothing has happened: the caller waits for a slot, or
     /// starts a worker.
