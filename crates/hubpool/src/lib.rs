@@ -42,7 +42,7 @@
 //!    just now, or tasks have been so short that one at work takes it sooner. [`Task::cancel`] and [`ThreadPool::kill`] withdraw it here.
 //! 3. *It runs*, between the hooks, in order of submission. A panic is caught.
 //! 4. *It ends.* The function is gone, the slot is free, and then the result can be seen; whoever awaits it is
-//!    woken with no lock held. The thread takes the next task, or looks out for one for up to 30 us,
+//!    woken with no lock held. The thread takes the next task, or looks out for one for up to 60 us,
 //!    as long as that pays, and then sleeps without using the processor. Who polls the `Task` for the first time looks for it
 //!    for up to 5 us, as long as that pays.
 //!

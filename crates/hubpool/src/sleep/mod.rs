@@ -15,13 +15,12 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Arc, watch_time};
 
-/// How long a search lasts at most. A futex wake-up costs 5 to 50 us, so a
-/// search that is longer than that can not win.
-const SEARCH_TIME: Duration = watch_time(30);
+/// How long a search lasts at most, and how long a worker that has found a job waits for its
+/// submitter to let go. To sleep on a futex and be woken costs 5 to 50 us, and more where a core
+/// has to wake up, too. Half of this lost so many searches there that none were made.
+const SEARCH_TIME: Duration = watch_time(60);
 /// How long a glance lasts at most: less than it takes to sleep and be woken.
 const GLANCE_TIME: Duration = watch_time(5);
-/// How long a worker that has found a job waits for its submitter to let go.
-const HOLD_TIME: Duration = watch_time(15);
 /// How long a WATCHING worker sleeps before it looks at the queue.
 pub(crate) const WATCH_TIME: Duration = watch_time(250);
 /// How many times too long a search is at least in which somebody else had the core.
@@ -181,7 +180,7 @@ impl Search {
         let start = Instant::now();
         let won = watch(SEARCH_TIME, found);
         if won {
-            watch(HOLD_TIME, ready);
+            watch(SEARCH_TIME, ready);
         }
         let late = start.elapsed() > LATE * SEARCH_TIME && !excused();
         self.learn(won, late);
