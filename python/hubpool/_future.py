@@ -226,7 +226,7 @@ class Future(concurrent.futures.Future[_T]):
             self._links = None
         if free is not None and links is not None and len(links) == 1:
             (link,) = links
-            if type(link) is HubLink:
+            if isinstance(link, HubLink):
                 free.keep(link.native, link.message())
                 return
         try:

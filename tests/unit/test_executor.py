@@ -324,6 +324,39 @@ def test_asyncio_runs_functions_in_it(executor: hubpool.ThreadPoolExecutor) -> N
     assert asyncio.run(use()) == [1, 2]
 
 
+class Desk:
+    """What a worker leaves for when it lets the interpreter go."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.kept: list[tuple[Any, Any]] = []
+
+    def end(self) -> None:
+        self.ended += 1
+
+    def keep(self, wake: Any, message: Any) -> None:
+        self.kept.append((wake, message))
+
+
+@pytest.mark.parametrize("way", ["wait", "rawlink"])
+def test_a_single_hub_is_told_as_the_worker_lets_the_interpreter_go(way: str) -> None:
+    future: Future[int] = Future()
+    told: list[int] = []
+    if way == "wait":
+        gevent.spawn(lambda: told.append(future.result()))
+    else:
+        future.rawlink(lambda future: told.append(future.result()))
+    settle()
+    desk: Any = Desk()
+    future.settle(1, None, desk)
+    settle()
+    assert (desk.ended, told) == (1, [])
+    [(wake, message)] = desk.kept
+    wake.post(message)
+    until(lambda: told)
+    assert told == [1]
+
+
 def test_links_are_told_on_the_hub(executor: hubpool.ThreadPoolExecutor, gate: Gate) -> None:
     told: list[Any] = []
 
