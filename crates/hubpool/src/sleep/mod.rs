@@ -25,8 +25,10 @@ const GLANCE_TIME: Duration = watch_time(5);
 pub(crate) const WATCH_TIME: Duration = watch_time(250);
 /// How many times too long a search is at least in which somebody else had the core.
 const LATE: u32 = 8;
-/// The most trust that a row of successful searches can earn.
-const MOST_TRUST: u32 = 8;
+/// The trust to begin with, and the most that a long row of successful searches can earn: so much
+/// that one which is late now and then, as on a machine that others use, does not end them.
+const FIRST_TRUST: u32 = 8;
+const MOST_TRUST: u32 = 64;
 /// Without trust, one search in this many is made all the same, to learn
 /// whether searching has begun to pay; and in up to so many, while what it
 /// learns is that others need the core.
@@ -150,7 +152,7 @@ pub(crate) struct Search {
 impl Search {
     pub(crate) fn new() -> Self {
         Self {
-            trust: AtomicU32::new(MOST_TRUST),
+            trust: AtomicU32::new(FIRST_TRUST),
             skipped: AtomicU32::new(0),
             pause: AtomicU32::new(PROBE_EVERY),
         }
@@ -182,7 +184,11 @@ impl Search {
         if won {
             watch(SEARCH_TIME, ready);
         }
-        let late = start.elapsed() > LATE * SEARCH_TIME && !excused();
+        let late = if excused() {
+            0
+        } else {
+            lateness(start, SEARCH_TIME)
+        };
         self.learn(won, late);
     }
 
@@ -194,18 +200,21 @@ impl Search {
         }
         let start = Instant::now();
         let won = watch(GLANCE_TIME, found);
-        self.learn(won, start.elapsed() > LATE * GLANCE_TIME);
+        self.learn(won, lateness(start, GLANCE_TIME));
         won
     }
 
-    /// Learns whether a search has won, and whether it came back late.
-    fn learn(&self, won: bool, late: bool) {
+    /// Learns whether a search has won, and how late it came back.
+    fn learn(&self, won: bool, late: u32) {
         let mut trust = self.trust.load(Ordering::Relaxed);
         let mut pause = self.pause.load(Ordering::Relaxed);
-        if late {
-            // Somebody has taken the core that was given away, and kept it for long.
-            trust = 0;
-            pause = RAREST_PROBE.min(2 * pause);
+        if late > 0 {
+            // Somebody has taken the core that was given away, and kept it for as long as so many
+            // searches.
+            trust = trust.saturating_sub(late);
+            if trust == 0 {
+                pause = RAREST_PROBE.min(2 * pause);
+            }
         } else if won {
             trust = MOST_TRUST.min(trust + 1);
             // Slower than it grows: where every second search is late, few are made.
@@ -219,6 +228,13 @@ impl Search {
             self.skipped.store(pause, Ordering::Relaxed);
         }
     }
+}
+
+/// How many times its limit a search took, if that was so long that somebody else had the core; else 0.
+fn lateness(start: Instant, limit: Duration) -> u32 {
+    let times = start.elapsed().as_nanos() / limit.as_nanos().max(1);
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
+    if times < LATE { 0 } else { times }
 }
 
 /// Waits for `found`, at most for `time`. It gives the core away meanwhile: on
@@ -238,7 +254,7 @@ fn watch(time: Duration, found: impl Fn() -> bool) -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{MOST_TRUST, PROBE_EVERY, RAREST_PROBE, Search};
+    use super::{FIRST_TRUST, MOST_TRUST, Ordering, PROBE_EVERY, RAREST_PROBE, Search};
 
     /// How many waits begin without a search until one begins with it.
     fn skipped(search: &Search) -> u32 {
@@ -248,9 +264,9 @@ mod tests {
     }
 
     fn lose_all_trust(search: &Search) {
-        for _ in 0..MOST_TRUST {
+        while search.trust.load(Ordering::Relaxed) > 0 {
             assert!(search.pays());
-            search.learn(false, false);
+            search.learn(false, 0);
         }
     }
 
@@ -267,28 +283,39 @@ mod tests {
         let search = Search::new();
         assert!(!search.glance(|| false));
         while search.pays() {
-            search.learn(false, false);
+            search.learn(false, 0);
         }
         assert!(!search.glance(|| unreachable!("it does not pay")));
     }
 
     #[test]
-    fn a_search_that_loses_the_core_costs_all_trust_each_time_for_longer() {
+    fn searches_that_lose_the_core_end_each_time_for_longer() {
         let search = Search::new();
         for times in 1..=3 {
-            search.learn(true, true);
+            search.learn(true, FIRST_TRUST);
             assert_eq!(skipped(&search), PROBE_EVERY << times);
         }
         for _ in 0..100 {
-            search.learn(true, true);
+            search.learn(true, FIRST_TRUST);
         }
         assert_eq!(skipped(&search), RAREST_PROBE);
         // One that wins in time earns trust again, bit by bit.
         for _ in 0..20 {
-            search.learn(true, false);
+            search.learn(true, 0);
             assert!(search.pays());
         }
         lose_all_trust(&search);
         assert_eq!(skipped(&search), PROBE_EVERY);
+    }
+
+    #[test]
+    fn one_that_loses_the_core_now_and_then_costs_what_it_took() {
+        let search = Search::new();
+        for wait in 1..=10_000 {
+            assert!(search.pays());
+            search.learn(true, if wait % 200 == 0 { MOST_TRUST - 1 } else { 0 });
+        }
+        search.learn(true, MOST_TRUST);
+        assert_eq!(skipped(&search), 2 * PROBE_EVERY);
     }
 }
