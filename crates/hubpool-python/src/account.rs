@@ -77,19 +77,20 @@ impl Account {
     /// Gives a slot back, or pays for one that is owed.
     fn give_slot_back(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
-        if this.owed.load(Ordering::Relaxed) > 0 {
-            return take_one(&this.owed).map(drop);
+        if this.pay(1) == 0 {
+            return Ok(());
         }
         let py = slf.py();
         let slots = this.slots.bind(py);
         slots.call_method0(intern!(py, "release")).map(drop)
     }
 
-    /// Has so many new slots pay for those that are owed; returns how many are left. Fewer than none
+    /// Has so many slots pay for those that are owed; returns how many are left. Fewer than none
     /// pay nothing.
     fn pay(&self, slots: isize) -> isize {
         let mut left = slots;
-        while left > 0 && take_one(&self.owed).is_ok() {
+        while left > 0 && self.owed.load(Ordering::Relaxed) > 0 {
+            self.owed.fetch_sub(1, Ordering::Relaxed);
             left -= 1;
         }
         left
