@@ -81,15 +81,14 @@ def test_apply_waits_for_no_slot(make_pool: MakePool, gate: Gate) -> None:
 
 @pytest.mark.parametrize("report_errors", ["always", "unretrieved", "never"])
 def test_apply_waits_for_no_slot_whoever_hears_of_its_error(
-    gate: Gate, report_errors: hubpool.threadpool.ReportErrors
+    make_pool: MakePool, gate: Gate, report_errors: str
 ) -> None:
-    pool = hubpool.ThreadPool(1, report_errors=report_errors)
+    pool = make_pool(1, report_errors=report_errors)
     applying = [gevent.spawn(pool.apply, gate) for _ in range(5)]
     settle()
     assert len(pool) == 5
     gate.open()
     gevent.joinall(applying, timeout=LIMIT, raise_error=True)
-    pool.kill()
 
 
 def test_apply_waits_for_a_slot_while_workers_shall_leave(make_pool: MakePool, gate: Gate) -> None:

@@ -89,6 +89,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::{Front, KEPT};
+    use crate::pool::remove_newest;
 
     #[test]
     fn it_gives_the_oldest_first() {
@@ -97,8 +98,11 @@ mod tests {
         front.fill(&mut queue);
         assert_eq!((front.len(), queue.len()), (10, 0));
         assert_eq!((front.take(), front.take()), (Some(0), Some(1)));
-        assert_eq!(front.remove(VecDeque::pop_back), Some(9));
-        assert_eq!(front.take_all(), [2, 3, 4, 5, 6, 7, 8]);
+        let even = |job: &i32| job % 2 == 0;
+        assert_eq!(front.remove(|jobs| remove_newest(jobs, even)), Some(8));
+        let zero = |job: &i32| *job == 0;
+        assert_eq!(front.remove(|jobs| remove_newest(jobs, zero)), None);
+        assert_eq!(front.take_all(), [2, 3, 4, 5, 6, 7, 9]);
         assert_eq!((front.len(), front.take()), (0, None));
     }
 

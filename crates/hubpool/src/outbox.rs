@@ -77,7 +77,7 @@ impl<M> Outbox<M> {
     }
 
     /// Says whether the caller, who pushes, keeps a lock that the hub needs to go on. A hub
-    /// that looks out and finds a message waits a few microseconds for that to end, which is less
+    /// that looks out and finds a message waits for that to end, as long as a search may last, which is less
     /// than a sleep on the lock would cost.
     pub fn occupy(&self, occupied: bool) {
         self.occupied.store(occupied, Ordering::Release);

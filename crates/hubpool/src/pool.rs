@@ -349,8 +349,8 @@ impl<J> Pool<J> {
     /// submitter holds, such as an interpreter's lock.
     ///
     /// A worker that sees a job come while it is SEARCHING takes it as soon as
-    /// `ready` says that the submitter has let go, or a few microseconds later:
-    /// that is less than a sleep on the lock would cost. Once it has got what the job
+    /// `ready` says that the submitter has let go, or when it has waited for that as long as a
+    /// search may last: about what a sleep on the lock would cost. Once it has got what the job
     /// needs, the worker must [call the next one](Self::call_next).
     pub fn next_when(
         &self,
@@ -700,7 +700,8 @@ impl<J> State<J> {
     }
 }
 
-fn remove_newest<J>(jobs: &mut VecDeque<J>, is_it: impl Fn(&J) -> bool) -> Option<J> {
+/// Takes the newest that `is_it` knows.
+pub(crate) fn remove_newest<J>(jobs: &mut VecDeque<J>, is_it: impl Fn(&J) -> bool) -> Option<J> {
     let place = jobs.iter().rposition(is_it)?;
     jobs.remove(place)
 }

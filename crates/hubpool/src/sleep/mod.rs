@@ -170,7 +170,7 @@ impl Search {
         left == 0
     }
 
-    /// Watches until `found` or until a search can no longer win, then a little
+    /// Watches until `found` or until a search can no longer win, then as long at most
     /// until `ready`, and learns from the outcome. A search that comes back late is
     /// `excused` where who was waited for had the core, and made good use of it.
     pub(crate) fn run(
