@@ -54,8 +54,18 @@ def pool(make_pool: MakePool) -> hubpool.ThreadPool:
 
 
 @pytest.fixture
-def gate(make_pool: MakePool) -> Iterator[Gate]:  # noqa: ARG001 - the order of their ends
-    """Make a gate that is opened before the pools are killed."""
+def executor() -> Iterator[hubpool.ThreadPoolExecutor]:
+    """Return an executor of two threads."""
+    with hubpool.ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+@pytest.fixture
+def gate(
+    make_pool: MakePool,  # noqa: ARG001 - the order of their ends
+    executor: hubpool.ThreadPoolExecutor,  # noqa: ARG001
+) -> Iterator[Gate]:
+    """Make a gate that is opened before the pools are killed and the executor is shut down."""
     gate = Gate()
     yield gate
     gate.open()

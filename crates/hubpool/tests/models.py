@@ -206,7 +206,7 @@ MISTAKES = {
     ),
     "a worker that watches and is too many sleeps on": Mistake(
         "resize",
-        "pool.rs",
+        "pool/size.rs",
         "            self.end_watch();\n            std::mem::take",
         "            std::mem::take",
     ),
@@ -235,7 +235,7 @@ MISTAKES = {
     ),
     "the new size is set after the workers are woken": Mistake(
         "resize",
-        "pool.rs",
+        "pool/size.rs",
         """
             self.maxsize.store(maxsize, Ordering::Release);
             self.note_crowd(&state);
@@ -253,7 +253,7 @@ MISTAKES = {
     ),
     "only one of the workers that are too many is woken": Mistake(
         "resize",
-        "pool.rs",
+        "pool/size.rs",
         """
             self.end_watch();
             std::mem::take(&mut self.parked)
@@ -265,13 +265,13 @@ MISTAKES = {
     ),
     "the last worker leaves a job behind": Mistake(
         "resize",
-        "pool.rs",
+        "pool/size.rs",
         "let over = self.workers > maxsize && (idle || self.workers > maxsize.max(1));",
         "let over = self.workers > maxsize;",
     ),
     "a worker is told to retire after it is woken": Mistake(
         "retire",
-        "pool.rs",
+        "pool/size.rs",
         """
             let mut state = self.state.lock();
             self.retire_to.store(size, Ordering::Release);
@@ -296,7 +296,7 @@ MISTAKES = {
     ),
     "a worker is registered after another look": Mistake(
         "recruit",
-        "pool.rs",
+        "pool/size.rs",
         """
         if wanted {
             state.workers += 1;
