@@ -14,8 +14,10 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 ///
 /// A pool at the limit goes on with the threads that it has. One that has none, and has work, gets
 /// the first thread that another gives up: an idle one, or, if all are busy, the first that finishes
-/// its task; so each pool comes to its turn. If there are more threads already, they end as they
-/// finish. Any thread may call it; it does not wait.
+/// its task; so each pool comes to its turn. One that has some gets what nobody else needs: a thread
+/// that is idle elsewhere as a task is submitted, one that ends, or what a higher limit allows. If there
+/// are more threads already, they end as they finish. Any thread may call it; it does not wait. Threads
+/// of a [`binding::Pool`](crate::binding::Pool) do not count.
 ///
 /// A task that waits for a task of another pool keeps its thread meanwhile: if all that the limit
 /// allows do so, they wait for ever, with a limit of 1 the first of them.
@@ -52,6 +54,8 @@ struct Threads {
     total: usize,
     /// Who has jobs and no thread: first come, first served.
     waiting: VecDeque<Arc<Crew>>,
+    /// Who has threads and could use more, in turn: what nobody waits for, and what is idle elsewhere.
+    wanting: VecDeque<Arc<Crew>>,
 }
 
 impl ThreadLimit {
@@ -85,9 +89,8 @@ impl ThreadLimit {
             return true;
         }
         crew.pool.unregister();
-        if crew.pool.workers() == 0 && !threads.waiting.iter().any(|other| Arc::ptr_eq(other, crew))
-        {
-            threads.waiting.push_back(Arc::clone(crew));
+        if crew.pool.queued() > 0 {
+            threads.line_up(crew);
         }
         self.press(&threads);
         false
@@ -105,7 +108,7 @@ impl ThreadLimit {
             let (crew, counted) = {
                 let mut threads = self.threads.lock();
                 let room = threads.total < self.limit.load(Ordering::Relaxed);
-                let Some(crew) = room.then(|| threads.waiting.pop_front()).flatten() else {
+                let Some(crew) = room.then(|| threads.next()).flatten() else {
                     self.press(&threads);
                     return;
                 };
@@ -113,6 +116,7 @@ impl ThreadLimit {
                 let wanted = crew.recruits();
                 if wanted {
                     threads.count(&crew);
+                    threads.line_up(&crew);
                 }
                 (crew, wanted)
             };
@@ -123,16 +127,21 @@ impl ThreadLimit {
     }
 
     /// Asks for as many threads to end as are missing: idle ones first, else whichever finishes first.
+    /// For who has threads and could use one more, an idle one.
     fn press(&self, threads: &Threads) {
         let limit = self.limit.load(Ordering::Relaxed);
-        let wanted = threads.total + usize::from(!threads.waiting.is_empty());
-        let mut missing = wanted.saturating_sub(limit);
+        let waiting = usize::from(!threads.waiting.is_empty());
+        let mut missing = (threads.total + waiting).saturating_sub(limit);
+        let others = usize::from(threads.wanting.iter().any(|crew| crew.pool.queued() > 0));
+        let mut welcome = (threads.total + waiting.max(others)).saturating_sub(limit);
         let asked: Vec<usize> = threads
             .counts
             .iter()
             .map(|(crew, count)| {
-                let idle = crew.pool.idle().min(*count).min(missing);
-                missing -= idle;
+                // Those who are about to park among them.
+                let idle = count.saturating_sub(crew.slots.outstanding()).min(welcome);
+                welcome -= idle;
+                missing = missing.saturating_sub(idle);
                 idle
             })
             .collect();
@@ -145,6 +154,25 @@ impl ThreadLimit {
 }
 
 impl Threads {
+    /// Puts a crew in line that has jobs for one more thread.
+    fn line_up(&mut self, crew: &Arc<Crew>) {
+        let line = if crew.pool.workers() == 0 {
+            &mut self.waiting
+        } else {
+            &mut self.wanting
+        };
+        if !line.iter().any(|other| Arc::ptr_eq(other, crew)) {
+            line.push_back(Arc::clone(crew));
+        }
+    }
+
+    /// Whose turn it is.
+    fn next(&mut self) -> Option<Arc<Crew>> {
+        self.waiting
+            .pop_front()
+            .or_else(|| self.wanting.pop_front())
+    }
+
     fn count(&mut self, crew: &Arc<Crew>) {
         self.total += 1;
         match self

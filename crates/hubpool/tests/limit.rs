@@ -1,8 +1,9 @@
 //! One limit on the threads of all pools. It is the process's, so this is a process of its own.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use hubpool::{Task, ThreadPool, set_thread_limit};
 
@@ -58,9 +59,38 @@ fn pools_at_the_limit_take_turns_and_all_tasks_run() {
         assert_eq!(task.wait().unwrap(), n);
     }
 
+    // A pool that has a thread gets more where nobody needs them: one that is idle elsewhere,
+    // and, when the limit goes, what it lacked before.
+    set_thread_limit(NonZeroUsize::new(3));
+    let (idle, short) = (ThreadPool::new(1), ThreadPool::new(4));
+    drop((busy, other));
+    idle.blocking_apply(|| ()).unwrap();
+    let meet = |count| {
+        let all = Arc::new(Barrier::new(count));
+        for _ in 0..count {
+            let all = Arc::clone(&all);
+            drop(short.apply_async(move || all.wait().is_leader()));
+        }
+    };
+    meet(3);
+    assert!(short.join_timeout(Duration::from_secs(30)), "{short:?}");
+    assert_eq!((idle.size(), short.size()), (0, 3));
+    meet(4);
+    assert!(!short.join_timeout(Duration::from_millis(1)));
+    set_thread_limit(None);
+    assert!(short.join_timeout(Duration::from_secs(30)), "{short:?}");
+
+    // Who has no work takes nobody's thread.
+    set_thread_limit(NonZeroUsize::new(4));
+    idle.set_size(1);
+    assert_eq!(idle.size(), 0);
+    meet(4);
+    assert!(short.join_timeout(Duration::from_secs(30)), "{short:?}");
+    assert_eq!(short.size(), 4);
+
     // Without a limit they grow again.
     set_thread_limit(None);
-    busy.set_maxsize(3);
-    busy.set_size(3);
-    assert_eq!(busy.size(), 3);
+    short.set_maxsize(5);
+    short.set_size(5);
+    assert_eq!(short.size(), 5);
 }
