@@ -294,12 +294,7 @@ impl ThreadPool {
     pub fn set_size(&self, size: usize) {
         let crew = self.crew();
         crew.pool.shrink_to(size);
-        for _ in crew.pool.workers()..size.min(crew.pool.maxsize()) {
-            crew.pool.register();
-            if !crew.start() {
-                break;
-            }
-        }
+        while crew.pool.register_up_to(size) && crew.start() {}
     }
 
     /// The most threads. Any thread; does not block.

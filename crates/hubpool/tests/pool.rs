@@ -341,3 +341,13 @@ fn a_job_registers_a_worker_only_while_there_are_fewer_than_tasks_and_than_maxsi
     pool.close();
     assert_eq!(pool.submit_and_recruit(4, 4), Err(Closed(4)));
 }
+
+#[test]
+fn workers_are_registered_up_to_a_size_and_to_maxsize() {
+    let pool: Pool<u32> = Pool::new(3);
+    assert!(pool.register_up_to(2) && pool.register_up_to(2));
+    assert!(!pool.register_up_to(2));
+    assert!(pool.register_up_to(9));
+    assert!(!pool.register_up_to(9));
+    assert_eq!(pool.workers(), 3);
+}

@@ -47,6 +47,15 @@ impl<J> Pool<J> {
         self.note_crowd(&state);
     }
 
+    /// Does as [`register`](Self::register), if there are fewer than `size` workers, and than the pool may
+    /// have. Returns whether it did.
+    pub fn register_up_to(&self, size: usize) -> bool {
+        let mut state = self.state.lock();
+        let wanted = state.workers < size.min(self.maxsize());
+        state.workers += usize::from(wanted);
+        wanted
+    }
+
     /// Takes back a [`register`](Self::register): the thread could not be
     /// started, or the worker ends for a reason of its own.
     pub fn unregister(&self) {
