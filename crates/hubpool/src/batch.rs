@@ -348,6 +348,14 @@ impl<T, R> Batch<T, R> {
         }
     }
 
+    /// Takes all results that are there, in turn or not, from a batch that nobody reads any more.
+    pub(crate) fn discard(&self) -> Vec<R> {
+        let mut state = self.state.lock();
+        let results: Vec<R> = state.results.iter_mut().filter_map(Option::take).collect();
+        state.ready -= results.len();
+        results
+    }
+
     /// Shows all items that wait, but for those in [hands](Hand), and all results that have not been taken; none
     /// if another thread is at the batch just now. For collectors of garbage.
     ///

@@ -208,6 +208,13 @@ pub(crate) fn shielded(f: impl FnOnce()) {
     }
 }
 
+/// Drops values of a program's: where one's destructor panics, the others are dropped all the same.
+pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
+    for value in values {
+        shielded(|| drop(value));
+    }
+}
+
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T, TaskError> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| TaskError::Panicked(Panic::new(payload)))
 }

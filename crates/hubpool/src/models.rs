@@ -129,6 +129,35 @@ fn a_task_is_run_or_withdrawn() {
     });
 }
 
+/// What says when it is dropped.
+struct Dropped(Arc<AtomicBool>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Bad: all slots have come back, and a result that nobody takes is still to be dropped.
+#[test]
+fn after_the_end_no_result_is_left_that_nobody_takes() {
+    check(|| {
+        let crew = crew();
+        crew.slots.force();
+        let dropped = Arc::new(AtomicBool::new(false));
+        let result = Dropped(Arc::clone(&dropped));
+        let (job, task) = task::new(|| result);
+        let worker = thread::spawn({
+            let crew = Arc::clone(&crew);
+            move || job.run(&crew)
+        });
+        drop(task);
+        block_on(crew.slots.end());
+        assert!(dropped.load(Ordering::Relaxed));
+        worker.join().unwrap();
+    });
+}
+
 /// Bad: all slots have come back, and a task's result is not there.
 #[test]
 fn after_the_end_all_results_are_there() {

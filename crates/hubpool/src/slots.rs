@@ -35,9 +35,12 @@ pub(crate) struct Slots {
     word: AtomicU64,
     /// The most that are taken but by [`force`](Self::force).
     limit: AtomicUsize,
-    /// Who waits gets a slot once no more than this many are taken, and so do all others up to the
-    /// limit: one wake-up for many slots, where the line is long.
+    /// Who waits gets a slot once no more than this many are taken, or as many have been given back as
+    /// there are between this and the limit, and so do all others up to the limit: one wake-up for many
+    /// slots, where the line is long.
     low: AtomicUsize,
+    /// How many have been given back since those who wait got some.
+    given_back: AtomicUsize,
     line: Mutex<Line>,
 }
 
@@ -58,6 +61,7 @@ impl Slots {
             word: AtomicU64::new(0),
             limit: AtomicUsize::new(limit),
             low: AtomicUsize::new(low(limit, workers)),
+            given_back: AtomicUsize::new(0),
             line: Mutex::new(Line::default()),
         }
     }
@@ -71,7 +75,7 @@ impl Slots {
     pub(crate) fn set_limit(&self, limit: usize, workers: usize) {
         self.limit.store(limit, Ordering::Relaxed);
         self.low.store(low(limit, workers), Ordering::Relaxed);
-        let wakers = self.settle(&mut self.line.lock());
+        let wakers = self.settle(&mut self.line.lock(), true);
         wakers.wake();
     }
 
@@ -92,11 +96,22 @@ impl Slots {
     /// Gives one back. What the caller has written before, who sees the end of all sees too.
     pub(crate) fn give_back(&self) -> Wakers {
         let word = self.word.fetch_sub(SLOT, Ordering::AcqRel) - SLOT;
-        // Who gives back the last of them finds any limit kept.
-        if word & AWAITED == 0 || slots(word) > self.low.load(Ordering::Relaxed) {
+        if word & AWAITED == 0 || !self.is_due(slots(word)) {
             return Wakers(Vec::new());
         }
-        self.settle(&mut self.line.lock())
+        self.settle(&mut self.line.lock(), true)
+    }
+
+    /// Whether one more that is given back lets in who waits. Who gives back the last of them finds any
+    /// limit kept.
+    fn is_due(&self, taken: usize) -> bool {
+        let low = self.low.load(Ordering::Relaxed);
+        if taken <= low {
+            return true;
+        }
+        let limit = self.limit.load(Ordering::Relaxed);
+        let given_back = self.given_back.fetch_add(1, Ordering::Relaxed) + 1;
+        taken < limit && given_back >= limit.saturating_sub(low)
     }
 
     /// Counts a ticket, which takes no slot.
@@ -111,7 +126,7 @@ impl Slots {
         if word != AWAITED {
             return Wakers(Vec::new());
         }
-        self.settle(&mut self.line.lock())
+        self.settle(&mut self.line.lock(), false)
     }
 
     /// Waits for one, first come, first served.
@@ -124,13 +139,17 @@ impl Slots {
         Wait::new(self, For::End)
     }
 
-    /// Gives what there is to those who wait for it, and says whom to wake once the lock is free.
-    fn settle(&self, line: &mut Line) -> Wakers {
+    /// Gives what there is to those who wait for it, if slots are `due` or few are taken, and says whom to
+    /// wake once the lock is free.
+    fn settle(&self, line: &mut Line, due: bool) -> Wakers {
         let mut wakers = Wakers(Vec::new());
         let limit = self.limit.load(Ordering::Relaxed);
         let taken = slots(self.word.load(Ordering::Acquire));
-        let is_time = taken <= self.low.load(Ordering::Relaxed);
-        while is_time && !line.slots.is_empty() {
+        let due = due || taken <= self.low.load(Ordering::Relaxed);
+        if due {
+            self.given_back.store(0, Ordering::Relaxed);
+        }
+        while due && !line.slots.is_empty() {
             let free = |word: u64| (slots(word) < limit).then_some(word + SLOT);
             if self
                 .word
@@ -250,13 +269,16 @@ impl Future for Wait<'_> {
         // Made before the lock and dropped after it: a waker's code is its runtime's.
         let mut waker = Some(context.waker().clone());
         let mut line = self.slots.line.lock();
+        // Nobody before it waits for a slot, whoever waits for the end.
+        let mut is_first = false;
         if self.number.is_none() {
+            is_first = what == For::Slot && line.slots.is_empty();
             self.number = Some(line.join(what, waker.take()));
             // From here on who gives a slot back comes to settle, and what was given back before
             // is given on now.
             self.slots.word.fetch_or(AWAITED, Ordering::AcqRel);
         }
-        let wakers = self.slots.settle(&mut line);
+        let wakers = self.slots.settle(&mut line, is_first);
         let place = self.number.and_then(|number| line.place(what, number));
         if let (Some(place), true) = (place, waker.is_some()) {
             std::mem::swap(&mut line.of(what)[place].1, &mut waker);
@@ -281,7 +303,7 @@ impl Drop for Wait<'_> {
             None => None,
         };
         // Whoever is last in line takes the mark off.
-        let wakers = self.slots.settle(&mut line);
+        let wakers = self.slots.settle(&mut line, false);
         drop(line);
         wakers.wake();
         if gone.is_none() && self.what == For::Slot {

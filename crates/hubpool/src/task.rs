@@ -35,7 +35,8 @@ use crate::sync::Mutex;
 /// ```
 #[must_use = "the task runs all the same, but nobody learns its result"]
 pub struct Task<T> {
-    cell: Arc<dyn Outcome<T>>,
+    /// `None` once the result has been taken.
+    cell: Option<Arc<dyn Outcome<T>>>,
 }
 
 // No code of a program runs under a lock, so a panic leaves nothing half done.
@@ -47,6 +48,7 @@ trait Outcome<T>: Send + Sync {
     fn poll(&self, context: &mut Context<'_>) -> Poll<Result<T, TaskError>>;
     fn is_finished(&self) -> bool;
     fn cancel(&self) -> bool;
+    fn forget(&self);
 }
 
 struct TaskCell<F, T> {
@@ -58,6 +60,9 @@ enum Stage<F, T> {
     /// It waits in the queue; who awaits it is to be woken.
     Queued(F, Option<Waker>),
     Running(Option<Waker>),
+    /// Both, of a task whose result nobody will take.
+    QueuedForNobody(F),
+    RunningForNobody,
     Done(T),
     Failed(Box<Failure>),
     /// The result has been taken.
@@ -66,7 +71,7 @@ enum Stage<F, T> {
 
 impl<F, T> Stage<F, T> {
     fn has_ended(&self) -> bool {
-        !matches!(self, Self::Queued(..) | Self::Running(_))
+        matches!(self, Self::Done(_) | Self::Failed(_) | Self::Taken)
     }
 
     /// Whether somebody is to be woken at the end.
@@ -90,7 +95,10 @@ where
     let cell = Arc::new(TaskCell {
         stage: Mutex::new(Stage::Queued(f, None)),
     });
-    (Arc::clone(&cell) as Arc<dyn Job>, Task { cell })
+    let task = Task {
+        cell: Some(Arc::clone(&cell) as Arc<dyn Outcome<T>>),
+    };
+    (cell, task)
 }
 
 impl<T> Task<T> {
@@ -114,13 +122,13 @@ impl<T> Task<T> {
     /// ```
     #[expect(clippy::must_use_candidate, reason = "who cancels may not care")]
     pub fn cancel(&self) -> bool {
-        self.cell.cancel()
+        self.cell.as_ref().is_some_and(|cell| cell.cancel())
     }
 
     /// Whether the result is there, or was. Any thread; does not block.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.cell.is_finished()
+        self.cell.as_ref().is_none_or(|cell| cell.is_finished())
     }
 
     /// Blocks the calling thread until the result is there. It is for plain threads: in an async
@@ -157,8 +165,23 @@ impl<T> Task<T> {
 impl<T> Future for Task<T> {
     type Output = Result<T, TaskError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.cell.poll(context)
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let cell = self.cell.take();
+        let cell = cell.expect("a task was awaited again after its result had been taken");
+        let poll = cell.poll(context);
+        if poll.is_pending() {
+            self.cell = Some(cell);
+        }
+        poll
+    }
+}
+
+impl<T> Drop for Task<T> {
+    /// A result that nobody takes is gone before its slot comes back, or now.
+    fn drop(&mut self) {
+        if let Some(cell) = &self.cell {
+            cell.forget();
+        }
     }
 }
 
@@ -171,7 +194,6 @@ impl<T> fmt::Debug for Task<T> {
 /// A [`Task`] that is withdrawn when nobody waits for it any more.
 ///
 /// It is a future of the task's result. Made by [`Task::cancel_on_drop`].
-#[derive(Debug)]
 #[must_use = "dropping it withdraws the task"]
 pub struct CancelOnDrop<T>(Task<T>);
 
@@ -212,6 +234,12 @@ impl<T> Drop for CancelOnDrop<T> {
     }
 }
 
+impl<T> fmt::Debug for CancelOnDrop<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelOnDrop").finish_non_exhaustive()
+    }
+}
+
 impl<F, T> TaskCell<F, T> {
     /// Takes the function, which marks the task as running; `None` if it has been withdrawn.
     fn begin(&self) -> Option<F> {
@@ -219,6 +247,10 @@ impl<F, T> TaskCell<F, T> {
         match mem::replace(&mut *stage, Stage::Taken) {
             Stage::Queued(f, waker) => {
                 *stage = Stage::Running(waker);
+                Some(f)
+            }
+            Stage::QueuedForNobody(f) => {
+                *stage = Stage::RunningForNobody;
                 Some(f)
             }
             other => {
@@ -231,6 +263,12 @@ impl<F, T> TaskCell<F, T> {
     /// Leaves the outcome, and wakes who awaits it and who has waited for the slot.
     fn end(&self, crew: &Crew, outcome: Stage<F, T>) {
         let mut stage = self.stage.lock();
+        if matches!(*stage, Stage::RunningForNobody) {
+            drop(stage);
+            shielded(|| drop(outcome));
+            crew.slots.give_back().wake();
+            return;
+        }
         // Under the lock, so that who sees the result sees the slot free, and who
         // sees all tasks ended finds their results.
         let wakers = crew.slots.give_back();
@@ -302,7 +340,9 @@ impl<F: Send, T: Send> Outcome<T> for TaskCell<F, T> {
             Stage::Done(result) => Poll::Ready(Ok(result)),
             Stage::Failed(failure) if failure.resume => failure.error.resume(),
             Stage::Failed(failure) => Poll::Ready(Err(failure.error)),
-            _ => panic!("a task was awaited again after its result had been taken"),
+            _ => unreachable!(
+                "only a task that has its cell polls it, and it gives it up with the result"
+            ),
         }
     }
 
@@ -321,11 +361,32 @@ impl<F: Send, T: Send> Outcome<T> for TaskCell<F, T> {
         }
         let before = mem::replace(&mut *stage, Stage::Failed(failure));
         drop(stage);
-        if let Stage::Queued(_f, waker) = before
-            && let Some(waker) = waker
-        {
-            waker.wake();
+        if let Stage::Queued(f, waker) = before {
+            // The function's destructor and the waker are a program's code.
+            shielded(|| drop(f));
+            if let Some(waker) = waker {
+                shielded(|| waker.wake());
+            }
         }
         true
+    }
+
+    fn forget(&self) {
+        let mut stage = self.stage.lock();
+        let before = mem::replace(&mut *stage, Stage::Taken);
+        // What is let go of is a program's: its result, a waker.
+        let dropped = match before {
+            Stage::Queued(f, waker) => {
+                *stage = Stage::QueuedForNobody(f);
+                Stage::Running(waker)
+            }
+            Stage::Running(waker) => {
+                *stage = Stage::RunningForNobody;
+                Stage::Running(waker)
+            }
+            ended => ended,
+        };
+        drop(stage);
+        shielded(|| drop(dropped));
     }
 }

@@ -26,7 +26,12 @@ impl Trace {
     )]
     pub(crate) fn run<T>(&self, f: impl FnOnce() -> T) -> T {
         #[cfg(feature = "tracing")]
-        let _entered = tracing::debug_span!(parent: &self.parent, "task").entered();
+        let _entered = {
+            let span = tracing::debug_span!(parent: &self.parent, "task");
+            // Where nobody wants spans of its level, the submitter's is still the task's.
+            let wanted = !span.is_disabled();
+            if wanted { span } else { self.parent.clone() }.entered()
+        };
         f()
     }
 }

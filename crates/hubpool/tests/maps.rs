@@ -3,15 +3,17 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use futures::executor::block_on;
-use futures::{StreamExt, stream};
-use hubpool::{PanicPolicy, TaskError, ThreadPool};
+use futures::stream::FusedStream;
+use futures::{Stream, StreamExt, stream};
+use hubpool::{MapTask, PanicPolicy, TaskError, ThreadPool};
 
 const ITEMS: usize = 3_000;
 
@@ -79,6 +81,182 @@ impl Tokens {
             self.give.send(()).unwrap();
         }
     }
+}
+
+/// Says whether it has woken somebody.
+#[derive(Default)]
+struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Polls a stream that has no result until its reader may sleep.
+fn poll_until_asleep(stream: &mut (impl Stream + Unpin)) {
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    loop {
+        let poll = stream.poll_next_unpin(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        if !bell.0.swap(false, Ordering::SeqCst) {
+            return;
+        }
+    }
+}
+
+/// What counts how often it is dropped, and panics then.
+struct Bomb(Arc<AtomicUsize>);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        panic!("a destructor's panic");
+    }
+}
+
+fn bombs(count: usize) -> (Arc<AtomicUsize>, Vec<Bomb>) {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let bombs = (0..count).map(|_| Bomb(Arc::clone(&dropped))).collect();
+    (dropped, bombs)
+}
+
+#[test]
+fn what_destructors_of_items_and_results_panic_with_is_nobody_elses() {
+    type End = fn(&ThreadPool, &MapTask<()>);
+    let pool = ThreadPool::new(1);
+    // Items that are withdrawn, by whom they may be.
+    let ends: [End; 2] = [
+        |pool, _| assert_eq!(pool.kill(), 1),
+        |_, map| assert_eq!(map.cancel(), 3),
+    ];
+    for end in ends {
+        let (go, wait) = channel::<()>();
+        let first = pool.apply_async(move || wait.recv().unwrap());
+        let (dropped, items) = bombs(3);
+        let map = pool.map_async(|_| unreachable!(), items);
+        while pool.stats().queued > 1 {
+            thread::yield_now();
+        }
+        end(&pool, &map);
+        assert_eq!(dropped.load(Ordering::SeqCst), 3);
+        go.send(()).unwrap();
+        first.wait().unwrap();
+    }
+    // Results that nobody takes, of a map, of a stream and of a map that fails.
+    let (dropped, results) = bombs(3);
+    drop(pool.map_async(|bomb| bomb, results));
+    assert!(pool.join_timeout(Duration::MAX));
+    assert_eq!(dropped.load(Ordering::SeqCst), 3);
+
+    let (dropped, results) = bombs(3);
+    let mut stream = pool.imap(|bomb| bomb, results).blocking();
+    std::mem::forget(stream.next().unwrap().unwrap());
+    drop(stream);
+    assert!(pool.join_timeout(Duration::MAX));
+    assert_eq!(dropped.load(Ordering::SeqCst), 2);
+
+    let (dropped, results) = bombs(5);
+    let begun = AtomicUsize::new(0);
+    let map = pool.map_async(
+        move |bomb| {
+            if begun.fetch_add(1, Ordering::SeqCst) == 2 {
+                std::mem::forget(bomb);
+                panic!("no luck");
+            }
+            bomb
+        },
+        results,
+    );
+    assert!(pool.join_timeout(Duration::MAX));
+    assert!(
+        catch_unwind(AssertUnwindSafe(|| map.wait()))
+            .unwrap()
+            .is_err()
+    );
+    assert_eq!(dropped.load(Ordering::SeqCst), 4);
+    assert_eq!(pool.blocking_apply(|| 7).unwrap(), 7);
+}
+
+#[test]
+fn the_end_comes_after_results_that_nobody_takes_are_dropped() {
+    struct Slow(Arc<AtomicUsize>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            thread::yield_now();
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let pool = ThreadPool::new(2);
+    for round in 1..=200 {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let slow = Arc::clone(&dropped);
+        drop(pool.map_async(move |_| Slow(Arc::clone(&slow)), 0..round % 7));
+        assert!(pool.join_timeout(Duration::MAX));
+        assert_eq!(dropped.load(Ordering::SeqCst), round % 7);
+    }
+}
+
+#[test]
+fn items_begin_before_a_slow_source_has_given_all() {
+    let pool = ThreadPool::new(1);
+    let (tell, begun) = channel();
+    // Each item but the first is not to be had before the one before it has begun.
+    let source = (0..20).inspect(|n| {
+        if *n > 1 {
+            assert_eq!(begun.recv().unwrap(), n - 2);
+        }
+        // Longer than a source may take for several items at a time.
+        thread::sleep(Duration::from_micros(200));
+    });
+    let tell = Mutex::new(tell);
+    let results = pool.imap(
+        move |n| tell.lock().unwrap().send(n).map_or(n, |()| n),
+        source,
+    );
+    assert!(results.blocking().map(Result::unwrap).eq(0..20));
+}
+
+#[test]
+fn a_stream_says_that_it_has_ended_and_stays_so() {
+    let pool = ThreadPool::new(1);
+    let mut results = pool.imap(|n| n, 0..2);
+    let mut read = Vec::new();
+    block_on(async {
+        while !results.is_terminated() {
+            futures::select! {
+                result = results.next() => read.extend(result.map(Result::unwrap)),
+            }
+        }
+    });
+    assert_eq!(read, [0, 1]);
+    assert!(block_on(results.next()).is_none());
+    let mut results = results.blocking();
+    assert!(results.next().is_none());
+    assert!(format!("{results:?}").contains("Imap"));
+}
+
+#[test]
+fn a_source_that_panics_for_good_costs_no_result_of_what_came_before() {
+    let pool = ThreadPool::new(1);
+    let source = (1..).inspect(|n| assert!(*n < 4, "no luck"));
+    // As a generator that has panicked.
+    let mut source = Some(source);
+    let source = std::iter::from_fn(move || {
+        let mut inner = source.take().expect("resumed after a panic");
+        let next = inner.next();
+        source = Some(inner);
+        next
+    });
+    let mut results = pool.imap(|n| n, source).blocking();
+    let mut read = Vec::new();
+    for _ in 0..10 {
+        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| results.next())) {
+            read.extend(result.map(Result::unwrap));
+        }
+    }
+    assert_eq!(read, [1, 2, 3]);
 }
 
 #[test]
@@ -347,7 +525,7 @@ fn a_kill_ends_maps_that_wait_for_a_thread() {
     }
     let whole = pool.map_async(|n: u32| n, 0..10);
     let mut stream = pool.imap(|n: u32| n, 0..);
-    assert!(block_on(async { futures::poll!(stream.next()) }).is_pending());
+    poll_until_asleep(&mut stream);
     assert_eq!(pool.kill(), 2);
     assert!(matches!(whole.wait(), Err(TaskError::Cancelled)));
     let mut stream = stream.blocking();
@@ -367,7 +545,7 @@ fn a_kill_ends_maps_at_work_after_the_items_that_have_begun() {
     // Its source has nothing to give, so that no thread is at it.
     let (_feed, source) = futures::channel::mpsc::unbounded();
     let mut idle = pool.imap_stream(f.clone(), source);
-    assert!(block_on(async { futures::poll!(idle.next()) }).is_pending());
+    poll_until_asleep(&mut idle);
     let task = pool.apply_async(|| ());
     let cancelled = (pool.apply_async(|| ()), pool.map_async(f.clone(), 0..3));
     assert!(cancelled.0.cancel());
@@ -403,7 +581,7 @@ fn threads_leave_a_map_when_there_may_be_fewer_and_join_it_when_there_may_be_mor
         let whole = wholly.then(|| pool.map_async(f.clone(), 0..ITEMS));
         let mut stream = (!wholly).then(|| pool.imap(f.clone(), 0..ITEMS).claim(1));
         if let Some(stream) = &mut stream {
-            assert!(block_on(async { futures::poll!(stream.next()) }).is_pending());
+            poll_until_asleep(stream);
         }
         tokens.begun.recv().unwrap();
         assert_eq!(pool.size(), 1);

@@ -442,7 +442,7 @@ MISTAKES = {
     "who waits for a slot does not look again after it has said so": Mistake(
         "models::slots_are_passed_on",
         "slots.rs",
-        "let wakers = self.slots.settle(&mut line);\n        let place",
+        "let wakers = self.slots.settle(&mut line, is_first);\n        let place",
         "let wakers = Wakers(Vec::new());\n        let place",
     ),
     "a slot that nobody has seen is not given on": Mistake(
@@ -482,6 +482,12 @@ MISTAKES = {
         "task.rs",
         """
         let mut stage = self.stage.lock();
+        if matches!(*stage, Stage::RunningForNobody) {
+            drop(stage);
+            shielded(|| drop(outcome));
+            crew.slots.give_back().wake();
+            return;
+        }
         // Under the lock, so that who sees the result sees the slot free, and who
         // sees all tasks ended finds their results.
         let wakers = crew.slots.give_back();
@@ -490,6 +496,24 @@ MISTAKES = {
         let wakers = crew.slots.give_back();
         let mut stage = self.stage.lock();
 """,
+    ),
+    "a result that nobody takes is dropped after its slot has come back": Mistake(
+        "models::after_the_end_no_result_is_left_that_nobody_takes",
+        "task.rs",
+        """
+            shielded(|| drop(outcome));
+            crew.slots.give_back().wake();
+""",
+        """
+            crew.slots.give_back().wake();
+            shielded(|| drop(outcome));
+""",
+    ),
+    "a task whose result nobody takes is not told so": Mistake(
+        "models::after_the_end_no_result_is_left_that_nobody_takes",
+        "task.rs",
+        "            cell.forget();\n",
+        "            drop(Arc::clone(cell));\n",
     ),
     "a task that has begun loses who awaits it": Mistake(
         "models::who_awaits_a_task_is_woken",

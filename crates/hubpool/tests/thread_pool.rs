@@ -603,3 +603,90 @@ fn a_waker_that_panics_keeps_nobody_else_asleep() {
 fn a_name_that_no_thread_can_have_is_refused_at_once() {
     drop(ThreadPool::builder().name("a\0b"));
 }
+
+#[test]
+fn who_joins_keeps_nobody_from_a_slot_that_is_free() {
+    let pool = ThreadPool::builder().maxsize(1).backlog(10).build();
+    let (go, first) = blocker(&pool);
+    let tasks: Vec<_> = (0..6).map(|_| pool.apply_async(|| ())).collect();
+    let mut join = Box::pin(pool.join());
+    assert!(poll(&mut join).is_pending());
+    let mut spawn = Box::pin(pool.spawn(|| 7));
+    let Poll::Ready(task) = poll(&mut spawn) else {
+        panic!("7 of 10 slots are taken, and it waits");
+    };
+    go.send(()).unwrap();
+    assert_eq!(task.wait().unwrap(), 7);
+    futures::executor::block_on(join);
+    assert!(first.is_finished() && tasks.iter().all(Task::is_finished));
+}
+
+#[test]
+fn who_waits_for_a_slot_gets_one_though_others_submit_without_waiting() {
+    let pool = ThreadPool::builder().maxsize(1).backlog(8).build();
+    let (go, wait) = channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let task = move || wait.lock().unwrap().recv().unwrap();
+    let mut tasks: std::collections::VecDeque<_> =
+        (0..8).map(|_| pool.apply_async(task.clone())).collect();
+    let mut spawn = Box::pin(pool.spawn(|| 7));
+    // Never are fewer than 6 outstanding: a quarter of the slots is free, and not half.
+    let mut end_one = || {
+        go.send(()).unwrap();
+        tasks.pop_front().unwrap().wait().unwrap();
+        tasks.push_back(pool.apply_async(task.clone()));
+    };
+    let mut spawned = poll(&mut spawn);
+    for _ in 0..8 {
+        if spawned.is_ready() {
+            break;
+        }
+        // One is free for a moment.
+        end_one();
+        spawned = poll(&mut spawn);
+    }
+    let Poll::Ready(spawned) = spawned else {
+        panic!("8 slots have come back, and none has been given to who waits");
+    };
+    for _ in 0..tasks.len() {
+        go.send(()).unwrap();
+    }
+    assert_eq!(spawned.wait().unwrap(), 7);
+    for task in tasks {
+        task.wait().unwrap();
+    }
+}
+
+#[test]
+fn what_a_withdrawn_task_drops_and_whom_it_wakes_may_panic() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a destructor's panic");
+        }
+    }
+    struct Alarm;
+    impl Wake for Alarm {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker's panic");
+        }
+    }
+    let pool = ThreadPool::new(1);
+    let (go, first) = blocker(&pool);
+    let bomb = Bomb;
+    let mut task = pool.apply_async(move || drop(bomb));
+    let waker = Waker::from(Arc::new(Alarm));
+    assert!(
+        pin!(&mut task)
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    assert!(task.cancel());
+    assert!(matches!(task.wait(), Err(TaskError::Cancelled)));
+    let bomb = Bomb;
+    let task = pool.apply_async(move || drop(bomb)).cancel_on_drop();
+    assert!(format!("{task:?}").contains("CancelOnDrop"));
+    drop(task);
+    go.send(()).unwrap();
+    first.wait().unwrap();
+}

@@ -17,7 +17,7 @@ pub use stream::{Blocking, Imap, Iter};
 pub use whole::MapTask;
 
 use crate::batch::{Batch, Hand, Order, Rings};
-use crate::crew::{AtWork, Crew, Job, Refusal, shielded};
+use crate::crew::{AtWork, Crew, Job, Refusal, drop_each, shielded};
 use crate::error::TaskError;
 use crate::sync::Mutex;
 use crate::thread_pool::ThreadPool;
@@ -40,6 +40,8 @@ struct Map<F, T, R> {
     most_claimed: usize,
     /// Whether the crew knows it.
     noted: AtomicBool,
+    /// Whether the reader has gone.
+    unread: AtomicBool,
     trace: Trace,
     /// It keeps the pool open: workers go on to issue tickets.
     pool: ThreadPool,
@@ -68,6 +70,7 @@ where
             claim: AtomicUsize::new(1),
             most_claimed: pool.crew().settings.most_claimed,
             noted: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
             trace: Trace::here(),
             pool: pool.clone(),
         })
@@ -82,14 +85,16 @@ where
         }
     }
 
-    /// Adds items, and calls a worker. `false`: the map has been ended, and takes none.
-    fn feed(self: &Arc<Self>, items: impl IntoIterator<Item = T>) -> bool {
+    /// Adds the items, and calls a worker. `false`: the map has been ended, and the items are gone.
+    fn feed(self: &Arc<Self>, items: &mut Vec<T>) -> bool {
         let crew = self.pool.crew();
         let seat = self.seat.lock();
         if seat.refused.is_some() {
+            drop(seat);
+            drop_each(items.drain(..));
             return false;
         }
-        let tickets = self.batch.feed(items, crew.pool.maxsize());
+        let tickets = self.batch.feed(items.drain(..), crew.pool.maxsize());
         drop(seat);
         self.issue(crew, tickets);
         true
@@ -162,9 +167,15 @@ impl<F, T, R> Map<F, T, R> {
         self.tell(rings);
         let items = items?;
         let count = items.len();
-        // Their destructors are a program's.
-        shielded(|| drop(items));
+        drop_each(items);
         Some(count)
+    }
+
+    /// Says that nobody will read the results: those that are there are dropped now, and those to come
+    /// before their ticket comes back.
+    fn forget(&self) {
+        self.unread.store(true, Ordering::Relaxed);
+        drop_each(self.batch.discard());
     }
 
     /// Why the map has ended before its end, if it has.
@@ -178,6 +189,13 @@ impl<F, T, R> Map<F, T, R> {
             error.resume();
         }
         error
+    }
+}
+
+impl<F, T, R> Drop for Map<F, T, R> {
+    fn drop(&mut self) {
+        drop_each(self.batch.cancel().0.into_iter().flatten());
+        drop_each(self.batch.discard());
     }
 }
 
@@ -225,6 +243,10 @@ where
                 .batch
                 .complete_and_claim_several(done, claim, workers, |told| rings = told);
             if several.is_none() {
+                // Who has forgotten it before the results came has left them here.
+                if self.unread.load(Ordering::Relaxed) {
+                    drop_each(self.batch.discard());
+                }
                 // Before the reader is told: once it is woken, this ticket is out no more.
                 crew.slots.take_back().wake();
             }

@@ -6,20 +6,29 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::iter::FusedIterator;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 
 use super::Map;
 use crate::batch::{Order, TakenInto};
+use crate::crew::drop_each;
 use crate::error::TaskError;
 use crate::park;
 use crate::thread_pool::ThreadPool;
 
 /// How many items may be ahead of the reader by default.
 const LOOK_AHEAD: usize = 1024;
+/// For how long one poll goes on to take items from the source: the thread has others to serve, and
+/// results that have come meanwhile want to be read.
+const TAKE_TIME: Duration = Duration::from_micros(50);
+/// How many items are taken at most before the workers get them.
+const MOST_TAKEN: usize = 64;
 
 /// The results of a map, one after another: a [`Stream`], which does nothing until it is polled.
 ///
@@ -46,6 +55,12 @@ where
     ahead: usize,
     /// Items on their way from the source to the batch: kept for its memory.
     items: Vec<S::Item>,
+    /// How many items are taken before the workers get them: more, the faster the source is.
+    group: usize,
+    /// Whether the source is being asked, or has panicked as it was asked last.
+    asking: bool,
+    /// Whether the end has been read.
+    ended: bool,
     /// Results on their way from the batch to the reader.
     results: VecDeque<Result<R, TaskError>>,
 }
@@ -64,6 +79,9 @@ where
             look_ahead: LOOK_AHEAD,
             ahead: 0,
             items: Vec::new(),
+            group: 1,
+            asking: false,
+            ended: false,
             results: VecDeque::new(),
         }
     }
@@ -116,41 +134,85 @@ where
         Blocking(self)
     }
 
-    /// Takes items from the source as far ahead as may be, if that is worth a lock.
-    fn feed(&mut self, context: &mut Context<'_>) {
+    /// Takes items from the source as far ahead as may be, if that is worth a lock. Returns whether
+    /// it has stopped only because its time was over.
+    fn feed(&mut self, context: &mut Context<'_>) -> bool {
         // The next result is as good as read.
-        let ahead = self.ahead - usize::from(!self.results.is_empty());
-        let room = self.look_ahead.saturating_sub(ahead);
-        if room < (self.look_ahead / 4).max(1) {
-            return;
+        let read = usize::from(!self.results.is_empty());
+        let room = |this: &Self| this.look_ahead.saturating_sub(this.ahead - read);
+        if room(self) < (self.look_ahead / 4).max(1) {
+            return false;
         }
-        let Some(source) = &mut self.source else {
-            return;
-        };
-        let mut exhausted = false;
-        while self.items.len() < room {
+        if self.asking {
+            // It has panicked. What came before is worth reading first, in case it does so again.
+            self.hand_over();
+            if self.ahead > 0 {
+                return false;
+            }
+        }
+        let begin = Instant::now();
+        let mut last = begin;
+        while room(self) > 0 {
+            let group = self.group.min(room(self));
+            let Some(next) = self.take_group(group, context) else {
+                return false;
+            };
+            if !self.hand_over() {
+                return false;
+            }
+            if next.is_pending() {
+                return false;
+            }
+            if let Poll::Ready(false) = next {
+                self.source = None;
+                self.map.tell(self.map.batch.exhaust());
+                return false;
+            }
+            let now = Instant::now();
+            self.group = if now - last > TAKE_TIME {
+                1
+            } else {
+                (2 * self.group).min(MOST_TAKEN)
+            };
+            last = now;
+            if now - begin > TAKE_TIME {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes up to so many items. Ready: whether there may be more. `None`: there is no source any more.
+    fn take_group(&mut self, group: usize, context: &mut Context<'_>) -> Option<Poll<bool>> {
+        let source = self.source.as_mut()?;
+        self.asking = true;
+        let next = loop {
+            if self.items.len() >= group {
+                break Poll::Ready(true);
+            }
             match source.as_mut().poll_next(context) {
                 Poll::Ready(Some(item)) => self.items.push(item),
-                Poll::Ready(None) => {
-                    exhausted = true;
-                    break;
-                }
-                Poll::Pending => break,
+                Poll::Ready(None) => break Poll::Ready(false),
+                Poll::Pending => break Poll::Pending,
             }
-        }
+        };
+        self.asking = false;
+        Some(next)
+    }
+
+    /// Gives the workers what has been taken. `false`: the map has been ended.
+    fn hand_over(&mut self) -> bool {
         let count = self.items.len();
-        if count > 0 {
-            if self.map.feed(self.items.drain(..)) {
-                self.ahead += count;
-            } else {
-                self.source = None;
-                return;
-            }
+        if count == 0 {
+            return true;
         }
-        if exhausted {
+        let fed = self.map.feed(&mut self.items);
+        if fed {
+            self.ahead += count;
+        } else {
             self.source = None;
-            self.map.tell(self.map.batch.exhaust());
         }
+        fed
     }
 
     fn next_result(&mut self) -> Option<Result<R, TaskError>> {
@@ -173,18 +235,25 @@ where
         let this = self.get_mut();
         if this.results.is_empty() {
             this.map.begin();
-            this.feed(context);
+            let goes_on = this.feed(context);
             this.map.sit_down(context.waker());
             let crew = this.map.pool.crew();
             let workers = crew.pool.maxsize();
             let (taken, tickets) = this.map.batch.take_into(&mut this.results, workers);
             this.map.issue(crew, tickets);
             match taken {
-                TakenInto::Ready => {}
-                TakenInto::Pending => return Poll::Pending,
+                TakenInto::Ready => return Poll::Ready(this.next_result()),
+                TakenInto::Pending => {
+                    if goes_on {
+                        context.waker().wake_by_ref();
+                    }
+                    return Poll::Pending;
+                }
                 TakenInto::End => {
                     this.source = None;
-                    return Poll::Ready(this.map.refused().map(Err));
+                    let refused = this.map.refused();
+                    this.ended = refused.is_none();
+                    return Poll::Ready(refused.map(Err));
                 }
             }
         }
@@ -195,11 +264,26 @@ where
     }
 }
 
+impl<S, F, R> FusedStream for Imap<S, F, R>
+where
+    S: Stream,
+    S::Item: Send + 'static,
+    F: Fn(S::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+    fn is_terminated(&self) -> bool {
+        self.ended
+    }
+}
+
 impl<S: Stream, F, R> Unpin for Imap<S, F, R> {}
 
 impl<S: Stream, F, R> Drop for Imap<S, F, R> {
     fn drop(&mut self) {
+        drop_each(self.items.drain(..));
+        drop_each(self.results.drain(..));
         self.map.withdraw(TaskError::Cancelled);
+        self.map.forget();
     }
 }
 
@@ -213,9 +297,23 @@ impl<S: Stream, F, R> fmt::Debug for Imap<S, F, R> {
 }
 
 /// The results of a map, for a plain thread: an iterator that blocks it. Made by [`Imap::blocking`].
-#[derive(Debug)]
 #[must_use = "it does nothing until it is read"]
 pub struct Blocking<S: Stream, F, R>(Imap<S, F, R>);
+
+impl<S: Stream, F, R> fmt::Debug for Blocking<S, F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Blocking").field(&self.0).finish()
+    }
+}
+
+impl<S, F, R> FusedIterator for Blocking<S, F, R>
+where
+    S: Stream,
+    S::Item: Send + 'static,
+    F: Fn(S::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+}
 
 impl<S, F, R> Iterator for Blocking<S, F, R>
 where

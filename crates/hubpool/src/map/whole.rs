@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use super::Map;
 use crate::batch::{Order, Progress, Taken};
+use crate::crew::drop_each;
 use crate::error::TaskError;
 use crate::park;
 use crate::thread_pool::ThreadPool;
@@ -41,6 +42,7 @@ trait Whole<R>: Send + Sync {
     ) -> Poll<Result<Vec<R>, TaskError>>;
     fn is_finished(&self) -> bool;
     fn cancel(&self) -> usize;
+    fn forget(&self);
 }
 
 impl<R> MapTask<R> {
@@ -53,7 +55,7 @@ impl<R> MapTask<R> {
         let map = Map::new(pool, Order::Input, f);
         map.begin();
         // The iterator is the caller's code: it runs under no lock.
-        map.feed(items.into_iter().collect::<Vec<_>>());
+        map.feed(&mut items.into_iter().collect());
         map.tell(map.batch.exhaust());
         Self {
             map,
@@ -147,11 +149,14 @@ where
                     return Poll::Ready(self.refused().map_or(Ok(whole), Err));
                 }
                 Taken::Ready(more) => {
-                    for result in more {
+                    let mut more = more.into_iter();
+                    while let Some(result) = more.next() {
                         match result {
                             Ok(result) => results.push(result),
                             Err(error) => {
                                 Map::withdraw(&self, TaskError::Cancelled);
+                                drop_each(results.drain(..));
+                                drop_each(more);
                                 return Poll::Ready(Err(self.report(error)));
                             }
                         }
@@ -171,6 +176,10 @@ where
     fn cancel(&self) -> usize {
         self.withdraw(TaskError::Cancelled).unwrap_or(0)
     }
+
+    fn forget(&self) {
+        Map::forget(self);
+    }
 }
 
 impl<R> Future for MapTask<R> {
@@ -185,6 +194,14 @@ impl<R> Future for MapTask<R> {
             this.results = Some(results);
         }
         poll
+    }
+}
+
+impl<R> Drop for MapTask<R> {
+    /// Results that nobody takes are gone before their tickets come back, or now.
+    fn drop(&mut self) {
+        drop_each(self.results.take().into_iter().flatten());
+        self.map.forget();
     }
 }
 
