@@ -21,6 +21,19 @@ use std::collections::VecDeque;
 pub use several::{Hand, Several, TakenInto};
 
 /// In which order results are read.
+///
+/// ```
+/// use hubpool::binding::{Batch, Order, Taken};
+///
+/// let batch = Batch::new(Order::Completion, None);
+/// assert_eq!(batch.feed(["a", "b"], 2), 1);
+/// # for _ in 0..2 {
+/// #     batch.claim(2, |_| ());
+/// # }
+/// batch.complete(1, "B", |_| ());
+/// batch.complete(0, "A", |_| ());
+/// assert_eq!(batch.take(true, 2).0, Taken::Ready(vec!["B", "A"]));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// In the order of the items.
@@ -30,6 +43,18 @@ pub enum Order {
 }
 
 /// Items of type `T` on their way to results of type `R`.
+///
+/// ```
+/// use hubpool::binding::{Batch, Order, Taken};
+///
+/// let batch = Batch::new(Order::Input, None);
+/// assert_eq!(batch.feed([1, 2, 3], 1), 1); // The ticket goes to a worker, which works so:
+/// let mut claim = batch.claim(1, |_| ());
+/// while let Some(claimed) = claim {
+///     claim = batch.complete_and_claim(claimed.index, claimed.item * 10, 1, |_| ());
+/// }
+/// assert_eq!(batch.take(true, 1).0, Taken::Ready(vec![10, 20, 30]));
+/// ```
 #[derive(Debug)]
 pub struct Batch<T, R> {
     state: Mutex<State<T, R>>,
@@ -75,6 +100,15 @@ struct State<T, R> {
 }
 
 /// A claimed item.
+///
+/// ```
+/// use hubpool::binding::{Batch, Claim, Order};
+///
+/// let batch = Batch::<_, ()>::new(Order::Input, None);
+/// assert_eq!(batch.feed(["a", "b"], 2), 1);
+/// let claim = Claim { index: 0, item: "a", tickets: 1 };
+/// assert_eq!(batch.claim(2, |_| ()), Some(claim));
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claim<T> {
     /// The item's place in the input, from 0.
@@ -86,6 +120,15 @@ pub struct Claim<T> {
 }
 
 /// How far a batch has come.
+///
+/// ```
+/// use hubpool::binding::{Batch, Order, Progress};
+///
+/// let batch = Batch::<_, ()>::new(Order::Input, None);
+/// assert_eq!(batch.feed(["a", "b", "c"], 1), 1);
+/// batch.claim(1, |_| ());
+/// assert_eq!(batch.progress(), Progress { pending: 2, running: 1, claimed: 1 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Items that no worker has claimed.
@@ -97,6 +140,18 @@ pub struct Progress {
 }
 
 /// Whom a worker's step has made runnable: the hub must be told.
+///
+/// ```
+/// use hubpool::binding::{Batch, Order, Rings, Taken};
+///
+/// let batch = Batch::new(Order::Input, None);
+/// assert_eq!(batch.feed(["a"], 1), 1);
+/// assert_eq!(batch.take(true, 1).0, Taken::Pending); // The reader waits.
+/// batch.claim(1, |_| ());
+/// let mut told = Rings::default();
+/// batch.complete(0, "A", |rings| told = rings);
+/// assert_eq!(told, Rings { reader: true, ..Rings::default() });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "the hub must be told"]
 pub struct Rings {
@@ -111,6 +166,13 @@ pub struct Rings {
 
 impl Rings {
     /// Whether anybody must be told.
+    ///
+    /// ```
+    /// use hubpool::binding::Rings;
+    ///
+    /// assert!(!Rings::default().any());
+    /// assert!(Rings { rest: true, ..Rings::default() }.any());
+    /// ```
     #[must_use]
     pub const fn any(self) -> bool {
         self.reader || self.feeder || self.rest
@@ -118,6 +180,15 @@ impl Rings {
 }
 
 /// What the reader finds.
+///
+/// ```
+/// use hubpool::binding::{Batch, Order, Taken};
+///
+/// let batch = Batch::<u32, u32>::new(Order::Input, None);
+/// assert_eq!(batch.take(true, 1).0, Taken::Pending);
+/// assert!(batch.exhaust().reader);
+/// assert_eq!(batch.take(true, 1).0, Taken::End);
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken<R> {
     /// Results, in the batch's order, at least one.
@@ -131,6 +202,13 @@ pub enum Taken<R> {
 impl<T, R> Batch<T, R> {
     /// Makes an empty batch. With `limit`, items beyond that many running or
     /// finished and unread ones wait for the reader.
+    ///
+    /// ```
+    /// use hubpool::binding::{Batch, Order};
+    ///
+    /// let batch = Batch::<u32, u32>::new(Order::Input, Some(2));
+    /// assert_eq!(batch.room(10), 2);
+    /// ```
     #[must_use]
     pub fn new(order: Order, limit: Option<usize>) -> Self {
         Self {
@@ -157,7 +235,17 @@ impl<T, R> Batch<T, R> {
     }
 
     /// Adds items. Returns how many tickets to submit (one or none), so that
-    /// up to `workers` workers come to share the batch.
+    /// up to `workers` workers come to share the batch. Any thread; does not block. It goes through
+    /// `items` under the batch's lock: they must not call the batch.
+    ///
+    /// ```
+    /// use hubpool::binding::{Batch, Order};
+    ///
+    /// let batch = Batch::<u32, u32>::new(Order::Input, None);
+    /// assert_eq!(batch.feed(0..100, 2), 1); // The worker that uses it issues the next.
+    /// assert_eq!(batch.feed(100..200, 2), 0);
+    /// assert_eq!(batch.pending(), 200);
+    /// ```
     #[must_use = "the tickets must be submitted"]
     pub fn feed(&self, items: impl IntoIterator<Item = T>, workers: usize) -> usize {
         let mut state = self.state.lock();
@@ -165,12 +253,29 @@ impl<T, R> Batch<T, R> {
         self.issue(&mut state, workers)
     }
 
-    /// Items that no worker has claimed.
+    /// Items that no worker has claimed. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// let batch = Batch::<_, ()>::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a", "b"], 1), 1);
+    /// batch.claim(1, |_| ());
+    /// assert_eq!(batch.pending(), 1);
+    /// ```
     pub fn pending(&self) -> usize {
         self.state.lock().pending.len()
     }
 
-    /// How far the batch has come.
+    /// How far the batch has come. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order, Progress};
+    /// let batch = Batch::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a", "b"], 1), 1);
+    /// batch.claim(1, |_| ());
+    /// batch.complete_and_claim(0, "A", 1, |_| ());
+    /// assert_eq!(batch.progress(), Progress { pending: 0, running: 1, claimed: 2 });
+    /// ```
     pub fn progress(&self) -> Progress {
         let state = self.state.lock();
         Progress {
@@ -181,14 +286,34 @@ impl<T, R> Batch<T, R> {
     }
 
     /// How many items, up to `most`, may be fed so that each could be claimed:
-    /// fewer than `most` only with a limit.
+    /// fewer than `most` only with a limit. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// let batch = Batch::<_, ()>::new(Order::Input, Some(3));
+    /// assert_eq!(batch.room(10), 3);
+    /// assert_eq!(batch.feed(["a", "b"], 1), 1);
+    /// assert_eq!(batch.room(10), 1);
+    /// ```
     pub fn room(&self, most: usize) -> usize {
         most.min(self.room_in(&self.state.lock()))
     }
 
     /// Asks to be told when at most `low` items are pending and there is
     /// [room](Self::room) for one more. `false`: that is so already, and nobody
-    /// will be told. Where only [`take`](Self::take) makes room, its caller tells.
+    /// will be told. Where only [`take`](Self::take) makes room, its caller tells. For the one feeder;
+    /// does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order, Rings};
+    /// let batch = Batch::<_, ()>::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a", "b"], 1), 1);
+    /// assert!(batch.await_room(1)); // Two are pending.
+    /// let mut told = Rings::default();
+    /// batch.claim(1, |rings| told = rings);
+    /// assert!(told.feeder);
+    /// assert!(!batch.await_room(1));
+    /// ```
     #[must_use]
     pub fn await_room(&self, low: usize) -> bool {
         let mut state = self.state.lock();
@@ -199,18 +324,46 @@ impl<T, R> Batch<T, R> {
 
     /// Says that an item fails, before its result is recorded. Who waits for
     /// [the whole batch](Self::take_whole) is told as soon as there is
-    /// something to read in order.
+    /// something to read in order. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order, Rings, Taken};
+    /// let batch = Batch::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a", "b"], 1), 1);
+    /// assert_eq!(batch.take_whole(), Taken::Pending);
+    /// batch.claim(1, |_| ());
+    /// batch.fail();
+    /// let mut told = Rings::default();
+    /// batch.complete(0, Err::<(), _>("no luck"), |rings| told = rings);
+    /// assert!(told.reader); // Though the second item has not been claimed.
+    /// ```
     pub fn fail(&self) {
         self.state.lock().failed = true;
     }
 
-    /// Whether an item has failed.
+    /// Whether an item has failed. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// let batch = Batch::<u32, u32>::new(Order::Input, None);
+    /// assert!(!batch.failed());
+    /// batch.fail();
+    /// assert!(batch.failed());
+    /// ```
     pub fn failed(&self) -> bool {
         self.state.lock().failed
     }
 
     /// Says that the last item has been fed. Returns whether the reader waits
-    /// for just that.
+    /// for just that. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order, Taken};
+    /// let batch = Batch::<u32, u32>::new(Order::Input, None);
+    /// assert_eq!(batch.take(true, 1).0, Taken::Pending);
+    /// assert!(batch.exhaust().reader); // It has waited for just that.
+    /// assert_eq!(batch.take(true, 1).0, Taken::End);
+    /// ```
     pub fn exhaust(&self) -> Rings {
         let mut state = self.state.lock();
         state.exhausted = true;
@@ -218,28 +371,73 @@ impl<T, R> Batch<T, R> {
         state.rings()
     }
 
-    /// Whether a limit keeps items waiting for the reader.
+    /// Whether a limit keeps items waiting for the reader. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// assert!(Batch::<u32, u32>::new(Order::Input, Some(10)).is_limited());
+    /// assert!(!Batch::<u32, u32>::new(Order::Input, None).is_limited());
+    /// ```
     pub fn is_limited(&self) -> bool {
         self.limit.is_some()
     }
 
-    /// Whether the last item has been fed, and claimed or withdrawn.
+    /// Whether the last item has been fed, and claimed or withdrawn. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// let batch = Batch::<_, ()>::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a"], 1), 1);
+    /// assert!(!batch.exhaust().any());
+    /// assert!(!batch.is_drained());
+    /// batch.claim(1, |_| ());
+    /// assert!(batch.is_drained());
+    /// ```
     pub fn is_drained(&self) -> bool {
         self.drained.load(Ordering::Relaxed)
     }
 
-    /// Tickets that no worker has begun to use: in the pool's queue, or on their way.
+    /// Tickets that no worker has begun to use: in the pool's queue, or on their way. Any thread; does
+    /// not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// let batch = Batch::<_, ()>::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a"], 1), 1);
+    /// assert_eq!(batch.idle_tickets(), 1);
+    /// batch.claim(1, |_| ());
+    /// assert_eq!(batch.idle_tickets(), 0);
+    /// ```
     pub fn idle_tickets(&self) -> usize {
         self.idle.load(Ordering::Relaxed)
     }
 
-    /// Whether no ticket is out.
+    /// Whether no ticket is out. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// let batch = Batch::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a"], 1), 1);
+    /// batch.claim(1, |_| ());
+    /// assert!(!batch.at_rest());
+    /// assert_eq!(batch.complete_and_claim(0, "A", 1, |_| ()), None);
+    /// assert!(batch.at_rest());
+    /// ```
     pub fn at_rest(&self) -> bool {
         self.state.lock().tickets == 0
     }
 
     /// Withdraws all items that no worker has claimed and says that none will
-    /// follow. `None`: so it was already.
+    /// follow. `None`: so it was already. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// let batch = Batch::<_, ()>::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a", "b"], 1), 1);
+    /// batch.claim(1, |_| ());
+    /// assert_eq!(batch.cancel().0, Some(["b"].into()));
+    /// assert_eq!(batch.cancel().0, None);
+    /// ```
     pub fn cancel(&self) -> (Option<VecDeque<T>>, Rings) {
         let mut state = self.state.lock();
         let drained = state.drained();
@@ -254,7 +452,19 @@ impl<T, R> Batch<T, R> {
     ///
     /// `ring` is called under the batch's lock when somebody must be told:
     /// so its message stands in the hub's list before the hub can see the
-    /// state that the message tells of. It must not call the batch.
+    /// state that the message tells of. It must not call the batch. Does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Claim, Order, Rings};
+    /// let batch = Batch::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a"], 1), 1);
+    /// let claim = batch.claim(1, |_| ()).unwrap();
+    /// assert_eq!((claim.index, claim.item), (0, "a"));
+    /// batch.complete(0, "A", |_| ());
+    /// let mut told = Rings::default();
+    /// assert_eq!(batch.claim(1, |rings| told = rings), None);
+    /// assert!(told.rest);
+    /// ```
     pub fn claim(&self, workers: usize, ring: impl FnOnce(Rings)) -> Option<Claim<T>> {
         let mut state = self.state.lock();
         let claim = self.claim_in(&mut state, workers);
@@ -263,7 +473,17 @@ impl<T, R> Batch<T, R> {
     }
 
     /// Records an item's result and claims the next item, in one step, as
-    /// [`claim`](Self::claim) does.
+    /// [`claim`](Self::claim) does. For a worker with a ticket; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// let batch = Batch::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a", "b"], 1), 1);
+    /// batch.claim(1, |_| ());
+    /// let claim = batch.complete_and_claim(0, "A", 1, |_| ()).unwrap();
+    /// assert_eq!((claim.index, claim.item), (1, "b"));
+    /// assert_eq!(batch.complete_and_claim(1, "B", 1, |_| ()), None);
+    /// ```
     pub fn complete_and_claim(
         &self,
         index: usize,
@@ -280,7 +500,17 @@ impl<T, R> Batch<T, R> {
     }
 
     /// Records an item's result. The ticket stays with the worker, which
-    /// gives it to the pool's queue again to let others go first.
+    /// gives it to the pool's queue again to let others go first. Does not block; `ring` is called as by
+    /// [`claim`](Self::claim).
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// let batch = Batch::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a", "b"], 1), 1);
+    /// batch.claim(1, |_| ());
+    /// batch.complete(0, "A", |_| ());
+    /// assert_eq!(batch.idle_tickets(), 1); // It is to be submitted again.
+    /// ```
     pub fn complete(&self, index: usize, result: R, ring: impl FnOnce(Rings)) {
         let mut state = self.state.lock();
         state.used -= 1;
@@ -290,7 +520,18 @@ impl<T, R> Batch<T, R> {
     }
 
     /// Takes a ticket back that will not be used. Items that stand in a worker's [`Hand`] wait for that
-    /// worker then, until somebody feeds or reads, which may issue another ticket.
+    /// worker then, until somebody feeds or reads, which may issue another ticket. Any thread; does not
+    /// block; `ring` is called as by [`claim`](Self::claim).
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order, Rings};
+    /// let batch = Batch::<_, ()>::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a"], 1), 1);
+    /// let mut told = Rings::default();
+    /// batch.drop_ticket(|rings| told = rings);
+    /// assert!(told.rest);
+    /// assert_eq!(batch.feed(["b"], 1), 1); // So there is one again.
+    /// ```
     pub fn drop_ticket(&self, ring: impl FnOnce(Rings)) {
         let mut state = self.state.lock();
         state.tickets -= 1;
@@ -300,7 +541,16 @@ impl<T, R> Batch<T, R> {
 
     /// Takes what the reader can have now: one result, or with `all` every
     /// one that is there. Returns how many tickets to submit beside it, since
-    /// with a limit taking makes room.
+    /// with a limit taking makes room. For the one reader; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order, Taken};
+    /// let batch = Batch::new(Order::Input, Some(1));
+    /// assert_eq!(batch.feed(["a", "b"], 1), 1);
+    /// batch.claim(1, |_| ());
+    /// assert_eq!(batch.complete_and_claim(0, "A", 1, |_| ()), None); // The limit forbids it.
+    /// assert_eq!(batch.take(true, 1), (Taken::Ready(vec!["A"]), 1));
+    /// ```
     #[must_use = "the results are taken, and the tickets must be submitted"]
     pub fn take(&self, all: bool, workers: usize) -> (Taken<R>, usize) {
         let mut state = self.state.lock();
@@ -329,7 +579,18 @@ impl<T, R> Batch<T, R> {
     }
 
     /// Takes all results once the last item has finished, unless one has
-    /// [failed](Self::fail): [`take`](Self::take) them then.
+    /// [failed](Self::fail): [`take`](Self::take) them then. For the one reader; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order, Taken};
+    /// let batch = Batch::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a"], 1), 1);
+    /// batch.claim(1, |_| ());
+    /// batch.complete(0, "A", |_| ());
+    /// assert_eq!(batch.take_whole(), Taken::Pending); // More may follow.
+    /// assert!(batch.exhaust().reader);
+    /// assert_eq!(batch.take_whole(), Taken::Ready(vec!["A"]));
+    /// ```
     #[must_use]
     pub fn take_whole(&self) -> Taken<R> {
         let mut state = self.state.lock();
@@ -357,11 +618,20 @@ impl<T, R> Batch<T, R> {
     }
 
     /// Shows all items that wait, but for those in [hands](Hand), and all results that have not been taken; none
-    /// if another thread is at the batch just now. For collectors of garbage.
+    /// if another thread is at the batch just now. For collectors of garbage. Any thread; does not
+    /// block. The calls are made under the batch's lock: they must not call the batch.
     ///
     /// # Errors
     ///
     /// What a call returns, which ends the visit.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// let batch = Batch::<_, ()>::new(Order::Input, None);
+    /// assert_eq!(batch.feed([1, 2, 3], 1), 1);
+    /// let item = |&item: &i32| if item < 2 { Ok(()) } else { Err(item) };
+    /// assert_eq!(batch.visit(item, |()| Ok(())), Err(2));
+    /// ```
     pub fn visit<E>(
         &self,
         mut item: impl FnMut(&T) -> Result<(), E>,

@@ -19,6 +19,15 @@ const SHORT: Duration = Duration::from_micros(10);
 const LONGEST_WAIT: Duration = Duration::from_millis(5);
 
 /// For how long cores have been used.
+///
+/// ```
+/// use hubpool::binding::{CpuTime, until_needed};
+///
+/// // Who can not look it up says that the worker waits, so that another one joins.
+/// let unknown = CpuTime::default();
+/// assert!(unknown.worker.is_zero() && !unknown.runs);
+/// until_needed(|| Some(7), || unknown, 2);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CpuTime {
     /// By all threads of the process together.

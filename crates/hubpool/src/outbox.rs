@@ -12,6 +12,15 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 /// Messages for one hub, pushed by any thread and drained by the hub's.
 ///
 /// Nobody blocks on it for longer than another thread needs to push or take.
+///
+/// ```
+/// use hubpool::binding::Outbox;
+///
+/// let outbox = Outbox::new();
+/// assert!(outbox.push("first")); // Wake the hub now.
+/// assert!(!outbox.push("second"));
+/// assert_eq!(outbox.drain(), ["first", "second"]);
+/// ```
 #[derive(Debug)]
 pub struct Outbox<M> {
     inner: Mutex<Inner<M>>,
@@ -50,6 +59,10 @@ struct Inner<M> {
 
 impl<M> Outbox<M> {
     /// Makes an empty list.
+    ///
+    /// ```
+    /// assert!(hubpool::binding::Outbox::<u32>::new().drain().is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -67,7 +80,15 @@ impl<M> Outbox<M> {
 
     /// Adds a message. `true` means that the caller must now wake the hub;
     /// `false`, that the hub looks out, or that a wake-up which has not been
-    /// answered yet covers it.
+    /// answered yet covers it. Any thread.
+    ///
+    /// ```
+    /// let outbox = hubpool::binding::Outbox::new();
+    /// assert!(outbox.push(1));
+    /// assert!(!outbox.push(2)); // The wake-up for the first covers it.
+    /// assert_eq!(outbox.drain(), [1, 2]);
+    /// assert!(outbox.push(3));
+    /// ```
     #[must_use = "the hub must be woken when this is true"]
     pub fn push(&self, message: M) -> bool {
         let mut inner = self.inner.lock();
@@ -78,7 +99,15 @@ impl<M> Outbox<M> {
 
     /// Says whether the caller, who pushes, keeps a lock that the hub needs to go on. A hub
     /// that looks out and finds a message waits for that to end, as long as a search may last, which is less
-    /// than a sleep on the lock would cost.
+    /// than a sleep on the lock would cost. Does not block.
+    ///
+    /// ```
+    /// let outbox = hubpool::binding::Outbox::new();
+    /// outbox.occupy(true); // The caller keeps the lock,
+    /// assert!(outbox.push(7));
+    /// outbox.occupy(false); // and has let it go.
+    /// assert_eq!(outbox.look_out(), [7]);
+    /// ```
     pub fn occupy(&self, occupied: bool) {
         self.occupied.store(occupied, Ordering::Release);
     }
@@ -86,7 +115,15 @@ impl<M> Outbox<M> {
     /// Takes all messages, oldest first; the next push asks for a wake-up again.
     ///
     /// This answers a wake-up: what woke the hub must have been reset before,
-    /// so that a wake-up which comes meanwhile is not reset with it.
+    /// so that a wake-up which comes meanwhile is not reset with it. For the hub's thread.
+    ///
+    /// ```
+    /// let outbox = hubpool::binding::Outbox::new();
+    /// assert!(outbox.push(1));
+    /// assert_eq!(outbox.drain(), [1]);
+    /// assert!(outbox.drain().is_empty());
+    /// assert!(outbox.push(2));
+    /// ```
     #[must_use]
     pub fn drain(&self) -> Vec<M> {
         let mut inner = self.inner.lock();
@@ -95,13 +132,30 @@ impl<M> Outbox<M> {
     }
 
     /// Takes all messages, oldest first, without answering a wake-up: for a hub that wants
-    /// what it can have by now. The wake-up, if there is one, finds what comes later.
+    /// what it can have by now. The wake-up, if there is one, finds what comes later. For the hub's
+    /// thread.
+    ///
+    /// ```
+    /// let outbox = hubpool::binding::Outbox::new();
+    /// assert!(outbox.push(1));
+    /// assert_eq!(outbox.collect(), [1]);
+    /// assert!(!outbox.push(2)); // The wake-up for the first covers it.
+    /// assert_eq!(outbox.drain(), [2]);
+    /// ```
     #[must_use]
     pub fn collect(&self) -> Vec<M> {
         self.take(&mut self.inner.lock())
     }
 
-    /// Whether it is worth the hub's time to look out before it sleeps.
+    /// Whether it is worth the hub's time to look out before it sleeps. For the hub's thread.
+    ///
+    /// ```
+    /// let outbox = hubpool::binding::Outbox::<u32>::new();
+    /// while outbox.look_out_pays() {
+    ///     assert!(outbox.look_out().is_empty());
+    /// }
+    /// assert!(!outbox.look_out_pays()); // Sleep at once.
+    /// ```
     pub fn look_out_pays(&self) -> bool {
         self.search.pays()
     }
@@ -113,7 +167,15 @@ impl<M> Outbox<M> {
     /// Then it does what it was [left to do](Self::leave) meanwhile.
     ///
     /// For the hub's thread alone, when it has nothing else to do: it must
-    /// hold nothing that a worker needs to get to its result.
+    /// hold nothing that a worker needs to get to its result. It blocks for up to 60 us, and for as long
+    /// again if who pushed [occupies](Self::occupy) what the hub needs.
+    ///
+    /// ```
+    /// let outbox = hubpool::binding::Outbox::<u32>::new();
+    /// assert!(outbox.look_out().is_empty());
+    /// assert!(outbox.push(1)); // It looks out no more.
+    /// assert_eq!(outbox.look_out(), [1]); // It has that at once.
+    /// ```
     #[must_use]
     pub fn look_out(&self) -> Vec<M> {
         {
@@ -141,7 +203,29 @@ impl<M> Outbox<M> {
     /// Leaves something to do for the hub, which does it when it looks out no more, so within some
     /// microseconds. `false`: it does not look out, and will not do it.
     ///
-    /// For what is not worth doing if the hub soon finds what it looks out for.
+    /// For what is not worth doing if the hub soon finds what it looks out for. Any thread; does not
+    /// block.
+    ///
+    /// ```
+    /// # use hubpool::binding::Outbox;
+    /// # use std::sync::atomic::{AtomicBool, Ordering};
+    /// # use std::thread;
+    /// # static DONE: AtomicBool = AtomicBool::new(false);
+    /// let outbox = Outbox::<u32>::new();
+    /// assert!(!outbox.leave(|| unreachable!()));
+    /// # thread::scope(|scope| {
+    /// # scope.spawn(|| {
+    /// #     while !DONE.load(Ordering::Relaxed) {
+    /// #         assert!(outbox.look_out().is_empty());
+    /// #     }
+    /// # });
+    /// // While the hub looks out again and again:
+    /// while !outbox.leave(|| DONE.store(true, Ordering::Relaxed)) {
+    ///     thread::yield_now();
+    /// }
+    /// # });
+    /// assert!(DONE.load(Ordering::Relaxed));
+    /// ```
     #[must_use = "the caller must do it when this is false"]
     pub fn leave(&self, errand: impl FnOnce() + Send + 'static) -> bool {
         if !self.looking() {
@@ -157,7 +241,21 @@ impl<M> Outbox<M> {
     }
 
     /// Whether the hub looks out now. Another thread learns nothing from it but
-    /// that the hub's thread had nothing to do a moment ago.
+    /// that the hub's thread had nothing to do a moment ago. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::Outbox;
+    /// # use std::thread;
+    /// let outbox = Outbox::new();
+    /// assert!(!outbox.looking());
+    /// # thread::scope(|scope| {
+    /// let hub = scope.spawn(|| while outbox.look_out().is_empty() {});
+    /// while !outbox.looking() {
+    ///     thread::yield_now();
+    /// }
+    /// let _ = outbox.push("message");
+    /// # });
+    /// ```
     pub fn looking(&self) -> bool {
         self.looking.load(Ordering::Acquire)
     }

@@ -19,6 +19,15 @@ use crate::sync::{Mutex, MutexGuard};
 const BURST: usize = 32;
 
 /// A bounded set of workers that pull jobs of type `J` from one queue.
+///
+/// ```
+/// use hubpool::binding::{Next, Pool, Worker};
+///
+/// let pool = Pool::new(1);
+/// pool.register(); // This thread is the worker.
+/// assert_eq!(pool.submit("job"), Ok(true));
+/// assert_eq!(pool.next(&Worker::new(), None), Next::Job("job"));
+/// ```
 // What each job touches stands at the beginning, so that cores pass few cache lines on to each other.
 #[derive(Debug)]
 #[repr(C, align(128))]
@@ -71,10 +80,30 @@ struct Watcher {
 }
 
 /// A job that a closed pool did not take.
+///
+/// ```
+/// use hubpool::binding::{Closed, Pool};
+///
+/// let pool = Pool::new(1);
+/// pool.close();
+/// let Err(Closed(job)) = pool.submit("job") else { unreachable!() };
+/// assert_eq!(job, "job");
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Closed<J>(pub J);
 
 /// What a worker shall do.
+///
+/// ```
+/// use hubpool::binding::{Next, Pool, Worker};
+/// use std::time::Duration;
+///
+/// let (pool, worker) = (Pool::new(1), Worker::new());
+/// pool.register();
+/// pool.submit(7).unwrap();
+/// assert_eq!(pool.next(&worker, None), Next::Job(7));
+/// assert_eq!(pool.next(&worker, Some(Duration::ZERO)), Next::Expired);
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<J> {
     /// Run this job.
@@ -87,6 +116,11 @@ pub enum Next<J> {
 
 impl<J> Pool<J> {
     /// Makes a pool with no workers.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::<u32>::new(4);
+    /// assert_eq!((pool.workers(), pool.maxsize()), (0, 4));
+    /// ```
     #[must_use]
     pub fn new(maxsize: usize) -> Self {
         Self {
@@ -111,44 +145,106 @@ impl<J> Pool<J> {
         }
     }
 
-    /// Counts `tasks` more as unfinished. Call it before their jobs are submitted.
+    /// Counts `tasks` more as unfinished. Call it before their jobs are submitted. Any thread; does not
+    /// block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::<u32>::new(4);
+    /// pool.begin(2);
+    /// assert_eq!(pool.unfinished(), 2);
+    /// assert!(pool.wants_worker(0));
+    /// ```
     pub fn begin(&self, tasks: usize) {
         self.unfinished.fetch_add(tasks, Ordering::Relaxed);
     }
 
     /// Counts `tasks` as ended. Call it before their results are delivered, so
-    /// that who sees a result does not see its task as unfinished.
+    /// that who sees a result does not see its task as unfinished. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::<u32>::new(4);
+    /// pool.begin(2);
+    /// pool.finish(1);
+    /// assert_eq!(pool.unfinished(), 1);
+    /// ```
     pub fn finish(&self, tasks: usize) {
         self.unfinished.fetch_sub(tasks, Ordering::Release);
     }
 
-    /// Tasks that were begun and have not ended.
+    /// Tasks that were begun and have not ended. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Next, Pool, Worker};
+    /// let pool = Pool::new(1);
+    /// pool.register();
+    /// pool.begin(1);
+    /// pool.submit("job").unwrap();
+    /// assert_eq!(pool.next(&Worker::new(), None), Next::Job("job"));
+    /// assert_eq!(pool.unfinished(), 1); // It runs.
+    /// ```
     pub fn unfinished(&self) -> usize {
         self.unfinished.load(Ordering::Acquire)
     }
 
-    /// Jobs that no worker has taken yet. For a moment, while a worker comes to them, they may count twice.
+    /// Jobs that no worker has taken yet. For a moment, while a worker comes to them, they may count
+    /// twice. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::new(1);
+    /// pool.submit("job").unwrap();
+    /// pool.submit("next").unwrap();
+    /// assert_eq!(pool.queued(), 2);
+    /// ```
     pub fn queued(&self) -> usize {
         // In this order: a worker that moves jobs first adds them to the front, so none is missed.
         self.behind.load(Ordering::Acquire) + self.front.len()
     }
 
     /// Adds a job at the end of the queue and wakes a worker if one sleeps.
-    /// Returns whether any worker is registered that can run it.
+    /// Returns whether any worker is registered that can run it. Any thread; does not block.
     ///
     /// # Errors
     ///
     /// [`Closed`] returns the job of who comes after [`close`](Self::close).
+    ///
+    /// ```
+    /// use hubpool::binding::{Closed, Pool};
+    ///
+    /// let pool = Pool::new(1);
+    /// assert_eq!(pool.submit(1), Ok(false)); // It waits for a worker to come.
+    /// pool.register();
+    /// assert_eq!(pool.submit(2), Ok(true));
+    /// pool.close();
+    /// assert_eq!(pool.submit(3), Err(Closed(3)));
+    /// ```
     pub fn submit(&self, job: J) -> Result<bool, Closed<J>> {
         self.add(job, |state| state.workers > 0)
     }
 
     /// Adds a job as [`submit`](Self::submit) does, but wakes no worker if that can be `left` to
-    /// somebody else, who [takes the call](Self::take_call) soon.
+    /// somebody else, who [takes the call](Self::take_call) soon. Any thread; does not block. It calls
+    /// `left` itself, without the lock.
     ///
     /// # Errors
     ///
     /// [`Closed`] returns the job of who comes after [`close`](Self::close).
+    ///
+    /// ```
+    /// # use hubpool::binding::{Next, Pool, Worker};
+    /// # use std::thread;
+    /// # let pool = Pool::new(1);
+    /// # thread::scope(|scope| {
+    /// # pool.register();
+    /// let worker = scope.spawn(|| pool.next(&Worker::new(), None));
+    /// while pool.idle() == 0 {
+    ///     thread::yield_now();
+    /// }
+    /// pool.submit_unless(7, || true).unwrap();
+    /// assert_eq!(pool.idle(), 1); // The worker sleeps on.
+    /// pool.take_call();
+    /// assert_eq!(worker.join().unwrap(), Next::Job(7));
+    /// # });
+    /// ```
     pub fn submit_unless(&self, job: J, left: impl FnOnce() -> bool) -> Result<(), Closed<J>> {
         let due = {
             let mut state = self.state.lock();
@@ -169,21 +265,36 @@ impl<J> Pool<J> {
 
     /// Adds a job as [`submit`](Self::submit) does, and registers one more worker if the pool wants
     /// one for `tasks` unfinished tasks in all. Returns whether it did: the caller starts it. For
-    /// pools whose tasks are counted elsewhere.
+    /// pools whose tasks are counted elsewhere. Any thread; does not block.
     ///
     /// # Errors
     ///
     /// [`Closed`] returns the job of who comes after [`close`](Self::close).
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::new(1);
+    /// assert_eq!(pool.submit_and_recruit("job", 1), Ok(true)); // Start its thread now.
+    /// assert_eq!(pool.submit_and_recruit("next", 2), Ok(false)); // That would be one too many.
+    /// assert_eq!((pool.workers(), pool.queued()), (1, 2));
+    /// ```
     pub fn submit_and_recruit(&self, job: J, tasks: usize) -> Result<bool, Closed<J>> {
         self.add(job, |state| self.recruits(state, tasks))
     }
 
     /// Begins a task and submits its job, unless one more worker would help it or the
-    /// pool is closed.
+    /// pool is closed. Any thread; does not block.
     ///
     /// # Errors
     ///
     /// The job comes back with nothing done.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::new(1);
+    /// assert_eq!(pool.offer("job"), Err("job")); // A worker would help.
+    /// pool.register();
+    /// assert_eq!(pool.offer("job"), Ok(()));
+    /// assert_eq!((pool.queued(), pool.unfinished()), (1, 1));
+    /// ```
     pub fn offer(&self, job: J) -> Result<(), J> {
         let sleeper = {
             let mut state = self.state.lock();
@@ -200,7 +311,16 @@ impl<J> Pool<J> {
     }
 
     /// Takes back the newest job that `is_it` knows and that no worker has taken.
-    /// `is_it` is called under the pool's lock: it must only compare.
+    /// `is_it` is called under the pool's lock: it must only compare. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::new(1);
+    /// for job in [1, 2, 3] {
+    ///     pool.submit(job).unwrap();
+    /// }
+    /// assert_eq!(pool.withdraw(|job| *job < 3), Some(2));
+    /// assert_eq!(pool.take_queue(), [1, 3]);
+    /// ```
     pub fn withdraw(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
         let mut state = self.state.lock();
         let job = remove_newest(&mut state.queue, &is_it)
@@ -211,7 +331,18 @@ impl<J> Pool<J> {
     }
 
     /// Takes no more jobs, and lets each worker end once the queue is empty.
-    /// It can not be undone.
+    /// It can not be undone. Any thread; does not block.
+    ///
+    /// ```
+    /// use hubpool::binding::{Next, Pool, Worker};
+    ///
+    /// let (pool, worker) = (Pool::new(1), Worker::new());
+    /// pool.register();
+    /// pool.submit("job").unwrap();
+    /// pool.close();
+    /// assert_eq!(pool.next(&worker, None), Next::Job("job"));
+    /// assert_eq!(pool.next(&worker, None), Next::Exit);
+    /// ```
     pub fn close(&self) {
         let sleepers = {
             let mut state = self.state.lock();
@@ -221,14 +352,38 @@ impl<J> Pool<J> {
         sleepers.iter().for_each(Worker::wake);
     }
 
-    /// Workers that are asleep for want of jobs.
+    /// Workers that are asleep for want of jobs. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Next, Pool, Worker};
+    /// # use std::thread;
+    /// # let pool = Pool::<u32>::new(1);
+    /// # thread::scope(|scope| {
+    /// # pool.register();
+    /// let worker = scope.spawn(|| pool.next(&Worker::new(), None));
+    /// while pool.idle() == 0 {
+    ///     thread::yield_now();
+    /// }
+    /// pool.close();
+    /// assert_eq!(worker.join().unwrap(), Next::Exit);
+    /// assert_eq!(pool.idle(), 0);
+    /// # });
+    /// ```
     pub fn idle(&self) -> usize {
         self.state.lock().asleep()
     }
 
     /// Whether a worker that is about a long job does well to come back soon: more
     /// jobs wait than `own`, which belong to the long one, or a worker shall retire, or
-    /// there are more workers than may stay.
+    /// there are more workers than may stay. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::new(1);
+    /// pool.submit("a ticket of the long job").unwrap();
+    /// assert!(!pool.pressed(1));
+    /// pool.submit("another job").unwrap();
+    /// assert!(pool.pressed(1));
+    /// ```
     pub fn pressed(&self, own: usize) -> bool {
         self.queued() > own || self.dismisses()
     }
@@ -237,6 +392,17 @@ impl<J> Pool<J> {
     ///
     /// Call it on the thread that made `worker`, and from no other. With
     /// `idle`, a worker that gets no job for that long ends.
+    ///
+    /// ```
+    /// use hubpool::binding::{Next, Pool, Worker};
+    ///
+    /// let (pool, worker) = (Pool::new(1), Worker::new());
+    /// pool.register();
+    /// pool.submit(7).unwrap();
+    /// pool.close();
+    /// assert_eq!(pool.next(&worker, None), Next::Job(7));
+    /// assert_eq!(pool.next(&worker, None), Next::Exit);
+    /// ```
     pub fn next(&self, worker: &Worker, idle: Option<Duration>) -> Next<J> {
         let next = self.next_when(worker, idle, || true);
         self.call_next(worker);
@@ -250,6 +416,19 @@ impl<J> Pool<J> {
     /// `ready` says that the submitter has let go, or when it has waited for that as long as a
     /// search may last: about what a sleep on the lock would cost. Once it has got what the job
     /// needs, the worker must [call the next one](Self::call_next).
+    ///
+    /// ```
+    /// # use hubpool::binding::{Next, Pool, Worker};
+    /// # use std::sync::Mutex;
+    /// # let (pool, worker) = (Pool::new(1), Worker::new());
+    /// # pool.register();
+    /// let lock = Mutex::new(0); // All jobs need it.
+    /// pool.submit(7).unwrap();
+    /// let next = pool.next_when(&worker, None, || lock.try_lock().is_ok());
+    /// let count = lock.lock().unwrap();
+    /// pool.call_next(&worker);
+    /// assert_eq!(next, Next::Job(7));
+    /// ```
     pub fn next_when(
         &self,
         worker: &Worker,
@@ -326,13 +505,71 @@ impl<J> Pool<J> {
 
     /// Wakes one more worker if jobs wait and the calling one was woken for the job that it
     /// has taken. So workers come one after another, each as soon as the one before has
-    /// got going, and not all at once for jobs that one of them does in passing.
+    /// got going, and not all at once for jobs that one of them does in passing. Call it on the thread
+    /// that made `worker`; it does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Next, Pool, Worker};
+    /// # use std::thread;
+    /// # let pool = Pool::new(2);
+    /// # let work = || {
+    /// # pool.register();
+    /// # let worker = Worker::new();
+    /// // Each of two workers does this:
+    /// let next = pool.next_when(&worker, None, || true);
+    /// pool.call_next(&worker);
+    /// # next
+    /// # };
+    /// # thread::scope(|scope| {
+    /// # let workers = [(); 2].map(|()| scope.spawn(work));
+    /// # while pool.idle() < 2 {
+    /// #     thread::yield_now();
+    /// # }
+    /// // Both sleep, and the first job wakes one of them.
+    /// pool.submit(1).unwrap();
+    /// pool.submit(2).unwrap();
+    /// let jobs = workers.map(|worker| worker.join().unwrap());
+    /// assert!(jobs.contains(&Next::Job(1)) && jobs.contains(&Next::Job(2)));
+    /// # });
+    /// ```
     pub fn call_next(&self, worker: &Worker) {
         self.call_next_unless(worker, || false);
     }
 
     /// Does as [`call_next`](Self::call_next), unless that can be `left` to somebody else, who
-    /// [takes the call](Self::take_call) soon. Until then nobody is woken.
+    /// [takes the call](Self::take_call) soon. Until then nobody is woken. Call it on the thread that
+    /// made `worker`; it does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Next, Pool, Worker};
+    /// # use std::sync::mpsc;
+    /// # use std::thread;
+    /// # let pool = Pool::new(2);
+    /// # let (hub, calls) = mpsc::channel();
+    /// # let work = || {
+    /// # pool.register();
+    /// # let worker = Worker::new();
+    /// // Each of two workers does this:
+    /// let next = pool.next_when(&worker, None, || true);
+    /// pool.call_next_unless(&worker, || hub.send("wake the next one").is_ok());
+    /// # next
+    /// # };
+    /// # thread::scope(|scope| {
+    /// # let workers = [(); 2].map(|()| scope.spawn(work));
+    /// # while pool.idle() < 2 {
+    /// #     thread::yield_now();
+    /// # }
+    /// # pool.submit_unless(1, || true).unwrap();
+    /// # pool.submit(2).unwrap();
+    /// # pool.take_call();
+    /// // Both slept, two jobs wait, and one of them has been woken.
+    /// calls.recv().unwrap();
+    /// assert_eq!(pool.idle(), 1);
+    /// pool.take_call();
+    /// # let jobs = workers.map(|worker| worker.join().unwrap());
+    /// # assert!(jobs.contains(&Next::Job(1)) && jobs.contains(&Next::Job(2)));
+    /// # });
+    /// ```
     pub fn call_next_unless(&self, worker: &Worker, left: impl FnOnce() -> bool) {
         if !worker.is_called() {
             return; // Who is, or was, has seen to it.
@@ -343,7 +580,9 @@ impl<J> Pool<J> {
         }
     }
 
-    /// Wakes a worker if jobs wait, in place of the one that was woken last.
+    /// Wakes a worker if jobs wait, in place of the one that was woken last. Any thread; does not block.
+    /// See [`submit_unless`](Self::submit_unless) and [`call_next_unless`](Self::call_next_unless) for
+    /// examples.
     pub fn take_call(&self) {
         let sleeper = {
             let mut state = self.state.lock();
@@ -356,7 +595,17 @@ impl<J> Pool<J> {
     }
 
     /// Takes a job only if one waits: for a worker that has just finished one
-    /// and must not block.
+    /// and must not block. Call it on the thread that made `worker`.
+    ///
+    /// ```
+    /// use hubpool::binding::{Pool, Worker};
+    ///
+    /// let (pool, worker) = (Pool::new(1), Worker::new());
+    /// pool.register();
+    /// assert_eq!(pool.try_next(&worker), None);
+    /// pool.submit(7).unwrap();
+    /// assert_eq!(pool.try_next(&worker), Some(7));
+    /// ```
     pub fn try_next(&self, worker: &Worker) -> Option<J> {
         if self.queued() == 0 {
             return None;
@@ -431,7 +680,15 @@ impl<J> Pool<J> {
         (state, goes_on)
     }
 
-    /// Takes all jobs that no worker has taken.
+    /// Takes all jobs that no worker has taken. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::new(1);
+    /// pool.submit(1).unwrap();
+    /// pool.submit(2).unwrap();
+    /// assert_eq!(pool.take_queue(), [1, 2]);
+    /// assert_eq!(pool.queued(), 0);
+    /// ```
     #[must_use]
     pub fn take_queue(&self) -> VecDeque<J> {
         let mut state = self.state.lock();

@@ -126,6 +126,17 @@ impl<T> Task<T> {
     }
 
     /// Whether the result is there, or was. Any thread; does not block.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let pool = hubpool::ThreadPool::new(1);
+    /// let (go, wait) = std::sync::mpsc::channel();
+    /// let task = pool.apply_async(move || wait.recv().unwrap());
+    /// assert!(!task.is_finished());
+    /// go.send(()).unwrap();
+    /// assert!(pool.join_timeout(Duration::MAX));
+    /// assert!(task.is_finished());
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.cell.as_ref().is_none_or(|cell| cell.is_finished())
@@ -194,11 +205,31 @@ impl<T> fmt::Debug for Task<T> {
 /// A [`Task`] that is withdrawn when nobody waits for it any more.
 ///
 /// It is a future of the task's result. Made by [`Task::cancel_on_drop`].
+<<<<<<< HEAD
+=======
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// let pool = hubpool::ThreadPool::new(2);
+/// let task = pool.apply_async(|| 6 * 7).cancel_on_drop();
+/// assert_eq!(task.await.unwrap(), 42);
+/// # });
+/// ```
+#[derive(Debug)]
+>>>>>>> Every item of the binding interface has an example, and says who may call it
 #[must_use = "dropping it withdraws the task"]
 pub struct CancelOnDrop<T>(Task<T>);
 
 impl<T> CancelOnDrop<T> {
     /// Whether the result is there, or was. Any thread; does not block.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let pool = hubpool::ThreadPool::new(1);
+    /// let task = pool.apply_async(|| 6 * 7).cancel_on_drop();
+    /// assert!(pool.join_timeout(Duration::MAX));
+    /// assert!(task.is_finished());
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()

@@ -38,12 +38,25 @@ struct State {
 }
 
 /// The right to wait for the lock. Drop it when the lock has been had.
+///
+/// ```
+/// use hubpool::binding::Turnstile;
+///
+/// let turnstile = Turnstile::new();
+/// drop(turnstile.enter());
+/// drop(turnstile.enter()); // It would wait for ever if the first pass were there.
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it lets the next one in"]
 pub struct Pass<'a>(&'a Turnstile);
 
 impl Turnstile {
     /// Makes one that nobody has entered.
+    ///
+    /// ```
+    /// let turnstile = hubpool::binding::Turnstile::new();
+    /// drop(turnstile.enter()); // Without a wait.
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -55,7 +68,23 @@ impl Turnstile {
         }
     }
 
-    /// Blocks until it is the caller's turn.
+    /// Blocks until it is the caller's turn. Any thread, but one that has a pass: it would wait for
+    /// ever.
+    ///
+    /// ```
+    /// # use hubpool::binding::Turnstile;
+    /// # use std::sync::atomic::{AtomicBool, Ordering};
+    /// # let (turnstile, second) = (Turnstile::new(), AtomicBool::new(false));
+    /// let pass = turnstile.enter();
+    /// # std::thread::scope(|scope| {
+    /// scope.spawn(|| {
+    ///     let _pass = turnstile.enter();
+    ///     second.store(true, Ordering::Relaxed);
+    /// });
+    /// assert!(!second.load(Ordering::Relaxed));
+    /// drop(pass);
+    /// # });
+    /// ```
     pub fn enter(&self) -> Pass<'_> {
         let mut state = self.state.lock();
         while state.taken {

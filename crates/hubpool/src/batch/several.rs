@@ -10,6 +10,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A worker that has claimed several items: the first, which it runs at once.
+///
+/// ```
+/// use hubpool::binding::{Batch, Hand, Order, Several};
+///
+/// let batch = Batch::<_, ()>::new(Order::Input, None);
+/// assert_eq!(batch.feed(["a", "b", "c", "d"], 2), 1);
+/// let (hand, mut none) = (Hand::new(), Vec::new());
+/// let several = batch.complete_and_claim_several((0, &mut none), (64, &hand), 2, |_| ());
+/// assert_eq!(several, Some(Several { first: 0, item: "a", tickets: 1 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Several<T> {
     /// The place of the first in the input, from 0; those in the hand follow it.
@@ -22,6 +32,21 @@ pub struct Several<T> {
 
 /// The items that a worker has claimed and not begun. It takes them from the front; other workers of
 /// the batch steal from the back.
+///
+/// ```
+/// # use hubpool::binding::{Batch, Hand, Order};
+/// # let batch = Batch::new(Order::Input, None);
+/// # let claim = |first, mut results: Vec<_>, hand: &_| {
+/// #     batch.complete_and_claim_several((first, &mut results), (64, hand), 2, |_| ()).unwrap().item
+/// # };
+/// assert_eq!(batch.feed(["a", "b", "c"], 2), 1);
+/// // Where `claim` does as `complete_and_claim_several`, and gives the item to run:
+/// let (hand, other) = (Hand::new(), Hand::new());
+/// assert_eq!(claim(0, vec![], &hand), "a"); // And "b" in the hand.
+/// assert_eq!(claim(0, vec![], &other), "c");
+/// assert_eq!(claim(2, vec!["C"], &other), "b"); // Stolen: nothing else is left.
+/// assert_eq!(hand.take(), None);
+/// ```
 #[derive(Debug)]
 pub struct Hand<T>(Arc<Mutex<Held<T>>>);
 
@@ -34,6 +59,10 @@ struct Held<T> {
 
 impl<T> Hand<T> {
     /// Makes an empty hand: for one worker, while it is at one batch.
+    ///
+    /// ```
+    /// assert_eq!(hubpool::binding::Hand::<u32>::new().take(), None);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         let items = VecDeque::new();
@@ -42,6 +71,15 @@ impl<T> Hand<T> {
 
     /// Takes the next item. `None`: the worker has run its claim, or what others have left of it. For
     /// the worker whose hand it is; blocks it for no longer than another one steals.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Hand, Order};
+    /// let batch = Batch::<_, ()>::new(Order::Input, None);
+    /// assert_eq!(batch.feed(["a", "b", "c", "d"], 1), 1);
+    /// let (hand, mut none) = (Hand::new(), Vec::new());
+    /// batch.complete_and_claim_several((0, &mut none), (64, &hand), 1, |_| ());
+    /// assert_eq!((hand.take(), hand.take()), (Some("b"), None));
+    /// ```
     #[must_use]
     pub fn take(&self) -> Option<T> {
         self.0.lock().items.pop_front()
@@ -82,6 +120,16 @@ impl<T> Default for Hand<T> {
 }
 
 /// What the reader finds, beside the results.
+///
+/// ```
+/// use hubpool::binding::{Batch, Order, TakenInto};
+/// use std::collections::VecDeque;
+///
+/// let (batch, mut results) = (Batch::<u32, u32>::new(Order::Input, None), VecDeque::new());
+/// assert_eq!(batch.take_into(&mut results, 1).0, TakenInto::Pending);
+/// assert!(batch.exhaust().reader);
+/// assert_eq!(batch.take_into(&mut results, 1).0, TakenInto::End);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakenInto {
     /// There was at least one.
@@ -99,7 +147,20 @@ impl<T, R> Batch<T, R> {
     /// worker's, too: it is empty after that, and is empty the first time. Otherwise it does
     /// as [`complete_and_claim`](Self::complete_and_claim): `None` takes the ticket back.
     ///
-    /// Who claims several holds the first one's result back until the last one has finished.
+    /// Who claims several holds the first one's result back until the last one has finished. Does not
+    /// block for longer than another worker steals.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Hand, Order};
+    /// # let batch = Batch::new(Order::Input, None);
+    /// assert_eq!(batch.feed([1, 2, 3, 4], 1), 1);
+    /// let (hand, mut results) = (Hand::new(), Vec::new());
+    /// let several = batch.complete_and_claim_several((0, &mut results), (64, &hand), 1, |_| ());
+    /// results.push(several.unwrap().item * 10);
+    /// results.extend(hand.take().map(|item| item * 10));
+    /// let several = batch.complete_and_claim_several((0, &mut results), (64, &hand), 1, |_| ());
+    /// assert_eq!((several.unwrap().first, results.len()), (2, 0));
+    /// ```
     pub fn complete_and_claim_several(
         &self,
         (first, results): (usize, &mut Vec<R>),
@@ -131,6 +192,21 @@ impl<T, R> Batch<T, R> {
 
     /// Records the results of the items from `first` on, as [`complete`](Self::complete) does for one,
     /// for a worker whose hand is empty, and goes.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Hand, Order, TakenInto};
+    /// # use std::collections::VecDeque;
+    /// # let batch = Batch::new(Order::Input, None);
+    /// assert_eq!(batch.feed([1, 2, 3, 4], 1), 1);
+    /// let (hand, mut results) = (Hand::new(), Vec::new());
+    /// let several = batch.complete_and_claim_several((0, &mut results), (64, &hand), 1, |_| ());
+    /// results.extend([several.unwrap().item * 10, hand.take().unwrap() * 10]);
+    /// batch.complete_several((0, &mut results), &hand, |_| ());
+    /// # let mut results = VecDeque::new();
+    /// # assert_eq!(batch.take_into(&mut results, 1), (TakenInto::Ready, 0));
+    /// # assert_eq!(results, [10, 20]);
+    /// assert_eq!((batch.pending(), batch.idle_tickets()), (2, 1)); // It is to be submitted again.
+    /// ```
     pub fn complete_several(
         &self,
         (first, results): (usize, &mut Vec<R>),
@@ -144,7 +220,19 @@ impl<T, R> Batch<T, R> {
         state.tell(false, ring);
     }
 
-    /// Adds all results that the reader can have now to `into`, as [`take`](Self::take) does.
+    /// Adds all results that the reader can have now to `into`, as [`take`](Self::take) does. For the
+    /// one reader; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order, TakenInto};
+    /// # use std::collections::VecDeque;
+    /// let (batch, mut results) = (Batch::new(Order::Input, None), VecDeque::from(["before"]));
+    /// assert_eq!(batch.feed(["a"], 1), 1);
+    /// batch.claim(1, |_| ());
+    /// batch.complete(0, "A", |_| ());
+    /// assert_eq!(batch.take_into(&mut results, 1), (TakenInto::Ready, 0));
+    /// assert_eq!(results, ["before", "A"]);
+    /// ```
     #[must_use = "the tickets must be submitted"]
     pub fn take_into(&self, into: &mut VecDeque<R>, workers: usize) -> (TakenInto, usize) {
         let mut state = self.state.lock();

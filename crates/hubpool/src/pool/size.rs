@@ -8,21 +8,43 @@ use crate::sleep::Worker;
 use crate::sync::atomic::Ordering;
 
 impl<J> Pool<J> {
-    /// Registered workers.
+    /// Registered workers. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::<u32>::new(4);
+    /// pool.register();
+    /// assert_eq!(pool.workers(), 1);
+    /// ```
     pub fn workers(&self) -> usize {
         self.state.lock().workers
     }
 
     /// Whether one more worker would help `more` tasks beside those begun:
     /// there are fewer workers than tasks, or than jobs in the queue, and fewer
-    /// than the pool may have.
+    /// than the pool may have. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::<u32>::new(4);
+    /// assert!(!pool.wants_worker(0));
+    /// assert!(pool.wants_worker(1));
+    /// pool.register();
+    /// assert!(!pool.wants_worker(1));
+    /// ```
     pub fn wants_worker(&self, more: usize) -> bool {
         self.lacks_worker(&self.state.lock(), self.unfinished() + more)
     }
 
     /// Begins `tasks` more, which the worker gets as it starts, and registers that
     /// worker, if the pool [wants](Self::wants_worker) one then. A closed pool takes
-    /// no more tasks. For pools that several threads submit to.
+    /// no more tasks. For pools that several threads submit to. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::<u32>::new(1);
+    /// assert!(pool.recruit(1)); // Start its thread now, with the task.
+    /// assert_eq!((pool.workers(), pool.unfinished()), (1, 1));
+    /// assert!(!pool.recruit(1)); // That would be one too many.
+    /// assert_eq!(pool.unfinished(), 1);
+    /// ```
     pub fn recruit(&self, tasks: usize) -> bool {
         let mut state = self.state.lock();
         let wanted =
@@ -35,12 +57,25 @@ impl<J> Pool<J> {
     }
 
     /// Registers one more worker if the pool [wants](Self::wants_worker) one for `tasks` unfinished
-    /// tasks in all. For pools whose tasks are counted elsewhere.
+    /// tasks in all. For pools whose tasks are counted elsewhere. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::<u32>::new(4);
+    /// assert!(pool.recruit_for(1));
+    /// assert!(!pool.recruit_for(1)); // One worker is enough for one task.
+    /// assert_eq!((pool.workers(), pool.unfinished()), (1, 0));
+    /// ```
     pub fn recruit_for(&self, tasks: usize) -> bool {
         self.recruits(&mut self.state.lock(), tasks)
     }
 
-    /// Counts one more worker. Call it before its thread is started.
+    /// Counts one more worker. Call it before its thread is started. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::new(4);
+    /// pool.register();
+    /// assert_eq!(pool.submit("job"), Ok(true)); // Some worker can run it.
+    /// ```
     pub fn register(&self) {
         let mut state = self.state.lock();
         state.workers += 1;
@@ -57,18 +92,40 @@ impl<J> Pool<J> {
     }
 
     /// Takes back a [`register`](Self::register): the thread could not be
-    /// started, or the worker ends for a reason of its own.
+    /// started, or the worker ends for a reason of its own. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::<u32>::new(4);
+    /// pool.register();
+    /// pool.unregister(); // Its thread could not be started.
+    /// assert_eq!(pool.workers(), 0);
+    /// ```
     pub fn unregister(&self) {
         self.lose_worker(&mut self.state.lock());
     }
 
-    /// The most workers that may stay registered.
+    /// The most workers that may stay registered. Any thread; does not block.
+    ///
+    /// ```
+    /// assert_eq!(hubpool::binding::Pool::<u32>::new(4).maxsize(), 4);
+    /// ```
     pub fn maxsize(&self) -> usize {
         self.maxsize.load(Ordering::Acquire)
     }
 
     /// Sets the most workers that may stay. Idle workers beyond it end at once,
-    /// busy ones as they finish; the last worker first empties the queue.
+    /// busy ones as they finish; the last worker first empties the queue. Any thread; does not block.
+    ///
+    /// ```
+    /// use hubpool::binding::{Next, Pool, Worker};
+    ///
+    /// let (pool, worker) = (Pool::new(1), Worker::new());
+    /// pool.register();
+    /// pool.submit("job").unwrap();
+    /// pool.set_maxsize(0);
+    /// assert_eq!(pool.next(&worker, None), Next::Job("job")); // It is the last worker.
+    /// assert_eq!(pool.next(&worker, None), Next::Exit);
+    /// ```
     pub fn set_maxsize(&self, maxsize: usize) {
         let sleepers = {
             let mut state = self.state.lock();
@@ -79,7 +136,18 @@ impl<J> Pool<J> {
         sleepers.iter().for_each(Worker::wake);
     }
 
-    /// Lets workers end, once the queue is empty, until `size` are left.
+    /// Lets workers end, once the queue is empty, until `size` are left. Any thread; does not block.
+    ///
+    /// ```
+    /// use hubpool::binding::{Next, Pool, Worker};
+    ///
+    /// let (pool, worker) = (Pool::new(1), Worker::new());
+    /// pool.register();
+    /// pool.submit("job").unwrap();
+    /// pool.shrink_to(0);
+    /// assert_eq!(pool.next(&worker, None), Next::Job("job"));
+    /// assert_eq!(pool.next(&worker, None), Next::Exit);
+    /// ```
     pub fn shrink_to(&self, size: usize) {
         let sleepers = {
             let mut state = self.state.lock();
@@ -91,7 +159,17 @@ impl<J> Pool<J> {
     }
 
     /// Takes back what [`shrink_to`](Self::shrink_to) asked for, as far as it
-    /// has not been done.
+    /// has not been done. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Next, Pool, Worker};
+    /// # use std::time::Duration;
+    /// let pool = Pool::<u32>::new(1);
+    /// pool.register();
+    /// pool.shrink_to(0);
+    /// pool.stop_shrinking();
+    /// assert_eq!(pool.next(&Worker::new(), Some(Duration::ZERO)), Next::Expired); // Not `Exit`.
+    /// ```
     pub fn stop_shrinking(&self) {
         self.state.lock().shrink_to = None;
     }
@@ -99,7 +177,19 @@ impl<J> Pool<J> {
     /// Lets workers end until `size` are left, each as soon as it is idle or has
     /// finished a job, even the last one with jobs in the queue: other pools need
     /// their threads. Only a pool that is to end anyway keeps its last one for its
-    /// queue. `usize::MAX` takes that back.
+    /// queue. `usize::MAX` takes that back. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Next, Pool, Worker};
+    /// # let (pool, worker) = (Pool::new(1), Worker::new());
+    /// pool.register();
+    /// pool.submit(1).unwrap();
+    /// pool.submit(2).unwrap();
+    /// pool.retire_to(0);
+    /// assert_eq!(pool.next(&worker, None), Next::Job(1)); // Its first job.
+    /// assert_eq!(pool.next(&worker, None), Next::Exit);
+    /// assert_eq!(pool.queued(), 1);
+    /// ```
     pub fn retire_to(&self, size: usize) {
         let sleepers = {
             let mut state = self.state.lock();

@@ -36,6 +36,17 @@ const PROBE_EVERY: u32 = 32;
 const RAREST_PROBE: u32 = 4096;
 
 /// One worker thread's parking place. Make it on the thread that uses it.
+///
+/// ```
+/// use hubpool::binding::{Next, Pool, Worker};
+/// use std::thread;
+///
+/// let pool = Pool::new(1);
+/// pool.register();
+/// pool.submit(7).unwrap();
+/// let next = thread::scope(|scope| scope.spawn(|| pool.next(&Worker::new(), None)).join());
+/// assert_eq!(next.unwrap(), Next::Job(7));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Worker {
     parking: Arc<Parking>,
@@ -54,6 +65,13 @@ struct Parking {
 
 impl Worker {
     /// The parking place of the current thread.
+    ///
+    /// ```
+    /// use hubpool::binding::{Pool, Worker};
+    ///
+    /// let worker = Worker::new();
+    /// assert_eq!(Pool::<u32>::new(1).try_next(&worker), None);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {
