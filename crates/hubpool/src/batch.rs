@@ -191,7 +191,7 @@ impl Rings {
 /// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken<R> {
-    /// Results, in the batch's order, at least one.
+    /// Results, in the batch's order, at least one, unless the whole batch has none.
     Ready(Vec<R>),
     /// None yet: the reader will be told.
     Pending,
@@ -299,10 +299,10 @@ impl<T, R> Batch<T, R> {
         most.min(self.room_in(&self.state.lock()))
     }
 
-    /// Asks to be told when at most `low` items are pending and there is
-    /// [room](Self::room) for one more. `false`: that is so already, and nobody
-    /// will be told. Where only [`take`](Self::take) makes room, its caller tells. For the one feeder;
-    /// does not block.
+    /// Asks to be told when at most `low` items are pending. `false`: that is so already, and there is
+    /// [room](Self::room) for one more; nobody will be told. Who is told asks again: there may be no room
+    /// yet, and where only [`take`](Self::take) makes some, its caller tells. For the one feeder; does not
+    /// block.
     ///
     /// ```
     /// # use hubpool::binding::{Batch, Order, Rings};
@@ -579,7 +579,7 @@ impl<T, R> Batch<T, R> {
     }
 
     /// Takes all results once the last item has finished, unless one has
-    /// [failed](Self::fail): [`take`](Self::take) them then. For the one reader; does not block.
+    /// [failed](Self::fail): [`take`](Self::take) them then. There may be none. For the one reader; does not block.
     ///
     /// ```
     /// # use hubpool::binding::{Batch, Order, Taken};

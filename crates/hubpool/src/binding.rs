@@ -13,7 +13,9 @@
 //! | a lock that all jobs need | a [`Turnstile`] before it, [`Pool::call_next`] once a job has it, and [`until_needed`] before a ticket is used |
 //!
 //! No function here blocks for longer than another thread needs to move a value, but for
-//! [`Pool::next`], [`Turnstile::enter`] and [`until_needed`], which block a worker.
+//! [`Pool::next`], [`Pool::next_when`], [`Turnstile::enter`] and [`until_needed`], which block a worker, and
+//! [`Outbox::look_out`], which keeps the hub for some 60 us. A count that is taken back more often than it
+//! was given is a mistake that may not be noticed.
 //!
 //! # Example
 //!

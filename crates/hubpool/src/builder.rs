@@ -98,8 +98,9 @@ impl Builder {
     /// How many tasks may be outstanding, running ones among them, before
     /// [`spawn`](ThreadPool::spawn) waits; by default one more than there may be threads, so that
     /// a worker that finishes finds its next task. Where it is much more than that, those who wait
-    /// are let in together when half of it is free, and not one by one, which costs a wake-up each;
-    /// their tasks begin no later for that. Maps do not count.
+    /// are let in together when half of it is free, or as many slots have come back, and not one by one,
+    /// which costs a wake-up each: their tasks begin no later for that, unless others submit without
+    /// waiting. Maps do not count.
     pub fn backlog(mut self, backlog: usize) -> Self {
         self.backlog = Some(backlog);
         self

@@ -34,10 +34,10 @@
 //! ```
 //!
 //! 1. *A slot.* At most [`backlog`](Builder::backlog) tasks are outstanding before `spawn` waits, first come,
-//!    first served. Whoever gives up waiting leaves its place to the next. `apply_async` goes beyond; maps
-//!    take none.
-//! 2. *The queue.* The function and the place for its result are one allocation, of 48 bytes for a small
-//!    function and result. A thread is started if there are fewer than tasks, and than
+//!    first served. Where there are many slots, those who wait get some when half of all have come back, and not
+//!    one by one. Whoever gives up waiting leaves its place to the next. `apply_async` goes beyond; maps take none.
+//! 2. *The queue.* The function and the place for its result are one allocation, of 48 to 56 bytes for a
+//!    small function and result. A thread is started if there are fewer than tasks, and than
 //!    [`maxsize`](ThreadPool::maxsize); else a sleeping one is woken, unless one is looking out for tasks
 //!    just now, or tasks have been so short that one at work takes it sooner. [`Task::cancel`] and [`ThreadPool::kill`] withdraw it here.
 //! 3. *It runs*, between the hooks, in order of submission. A panic is caught.
@@ -48,18 +48,20 @@
 //!
 //! # Guarantees
 //!
-//! - A function is called once, or never if its task was withdrawn or no thread could be had; its
-//!   [`Task`] says which.
-//! - Whoever sees a task's result sees its slot free. Whoever has joined finds all results. A map takes no
+//! - A function is called once, or never if its task was withdrawn, no thread could be had, or the hook before
+//!   it panicked. Its [`Task`] says which, but does not tell a hook's panic from the function's.
+//! - Whoever sees a task's result sees its slot free. Whoever has joined finds all results, and those that
+//!   nobody will take, as their [`Task`] was dropped, are gone. A map takes no
 //!   slots, and a thread may still be on its way to it when its last result is there: [`join`](ThreadPool::join)
 //!   waits for that, too.
 //! - A task in the queue does not wait for a longer one while a thread sleeps: where it was taken for a short one's
 //!   successor, a thread looks after 250 us.
 //! - Nobody's code runs under a lock of the pool: no function, hook, waker, iterator or destructor.
-//! - A panic of a task, a hook or a result's destructor ends no thread, and is nobody else's.
+//! - A panic of a task, a hook, a waker or a destructor of an item or result ends no thread, and is nobody else's.
 //! - Dropping a [`Task`] or a future of it never blocks, and stops nothing that runs.
 //! - A pool starts no thread before its first task; an idle one ends after
-//!   [`idle_timeout`](Builder::idle_timeout). When its last handle is dropped, what is queued still runs.
+//!   [`idle_timeout`](Builder::idle_timeout). When its last handle is dropped, what is queued still runs,
+//!   unless the process ends first: it does not wait for its threads. Join before.
 //! - A [forked child](ThreadPool) uses the pools that it inherits, at once. [`set_thread_limit`] holds for
 //!   all pools of a process, which take turns at it.
 //! - The crate has no `unsafe` code. Its locks are tried in every order of threads by loom.
@@ -72,8 +74,8 @@
 //! A thread that waits is a thread less, so some programs wait for ever:
 //!
 //! - a task that waits for another task or map of its own pool, by a `blocking_` function, [`Task::wait`],
-//!   [`MapTask::wait`] or [`Blocking`]'s `next`, once all threads do; with [`join_timeout`](ThreadPool::join_timeout) it
-//!   also waits for itself;
+//!   [`MapTask::wait`] or [`Blocking`]'s `next`, once all threads do; with [`join`](ThreadPool::join) and
+//!   [`join_timeout`](ThreadPool::join_timeout) it also waits for itself;
 //! - a task that waits for one of another pool, if [`set_thread_limit`] leaves that no thread; so with a limit of 1;
 //! - more items of one map that wait for each other than there may be threads, which is
 //!   [`maxsize`](ThreadPool::maxsize);
@@ -90,7 +92,7 @@
 //! | waits for a slot | yes, in order | no | no | no | no | no |
 //! | ordered and unordered maps as streams | yes, bounded | no | no | parallel iterators over collections, ranges and, by `par_bridge`, any iterator; not async | no | no |
 //! | withdraws a queued task | if asked | if asked | when dropped | no | no | when dropped |
-//! | a panic | the result, or resumed | the result | resumed in who awaits | resumed in who waits | ends the thread, another starts | resumed in who awaits |
+//! | a panic | the result, or resumed | the result | resumed in who awaits | resumed in who waits, or aborts if nobody does | ends the thread, another starts | resumed in who awaits |
 //! | tasks that borrow | no | no | no | yes | no | yes, by an `unsafe` function |
 //! | work stealing | within a map | no | no | yes | no | between shards |
 //! | nested parallelism | no | no | no | yes | no | no |

@@ -594,8 +594,8 @@ impl<J> Pool<J> {
         }
     }
 
-    /// Takes a job only if one waits: for a worker that has just finished one
-    /// and must not block. Call it on the thread that made `worker`.
+    /// Takes a job only if one waits, and if the worker need not end: for a worker that has just finished
+    /// one and must not block. Call it on the thread that made `worker`.
     ///
     /// ```
     /// use hubpool::binding::{Pool, Worker};

@@ -110,7 +110,7 @@ mod recorded {
     #[derive(Clone, Debug)]
     #[non_exhaustive]
     pub struct Times {
-        /// From the submission of a task to its beginning. Items of maps are not counted: they wait
+        /// From the submission of a task to its beginning, the hook before it included. Items of maps are not counted: they wait
         /// for their reader, too.
         pub wait: Histogram<u64>,
         /// From the beginning of a task, or of an item of a map, to its end or panic.

@@ -205,8 +205,6 @@ impl<T> fmt::Debug for Task<T> {
 /// A [`Task`] that is withdrawn when nobody waits for it any more.
 ///
 /// It is a future of the task's result. Made by [`Task::cancel_on_drop`].
-<<<<<<< HEAD
-=======
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -215,8 +213,6 @@ impl<T> fmt::Debug for Task<T> {
 /// assert_eq!(task.await.unwrap(), 42);
 /// # });
 /// ```
-#[derive(Debug)]
->>>>>>> Every item of the binding interface has an example, and says who may call it
 #[must_use = "dropping it withdraws the task"]
 pub struct CancelOnDrop<T>(Task<T>);
 

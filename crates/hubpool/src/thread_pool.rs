@@ -16,7 +16,8 @@ use crate::trace::Trace;
 
 /// A pool of threads for functions that block: a cheap handle, which may be cloned and sent.
 ///
-/// When the last handle is dropped, what is queued still runs, and the threads end after that.
+/// When the last handle is dropped, what is queued still runs, and the threads end after that. A process
+/// that ends does not wait for them: [`join`](Self::join) before.
 ///
 /// In a forked child the pool is a new one with the same settings, and can be used at once. Tasks
 /// that were outstanding at the fork are the parent's: in the child they never end, and must not
@@ -93,8 +94,8 @@ impl ThreadPool {
     }
 
     /// Waits until a slot is free, and submits the task: then at most
-    /// [`backlog`](Builder::backlog) tasks are outstanding. First come, first served; it suspends
-    /// only who awaits it. The [`Task`] that it gives is awaited for the result.
+    /// [`backlog`](Builder::backlog) tasks are outstanding. First come, first served, several at a time where
+    /// there are many slots; it suspends only who awaits it. The [`Task`] that it gives is awaited for the result.
     ///
     /// Dropped before it is ready, it has submitted nothing and lost no slot. The function is called
     /// once, on a worker's thread, or never if the task is withdrawn. Any thread.
@@ -120,7 +121,7 @@ impl ThreadPool {
     }
 
     /// [Spawns](Self::spawn) the task and awaits its result. Dropped midway, it leaves a task that
-    /// was submitted to run.
+    /// was submitted to run. Any thread; it suspends only who awaits it.
     ///
     /// # Errors
     ///
@@ -192,7 +193,8 @@ impl ThreadPool {
         park::block_on(self.apply(f))
     }
 
-    /// Waits until no task is outstanding. Tasks may be submitted meanwhile, and are waited for too.
+    /// Waits until no task is outstanding. Tasks may be submitted meanwhile, and are waited for too. Any
+    /// thread; it suspends only who awaits it. In a task of the same pool it waits for itself.
     ///
     /// ```
     /// # futures::executor::block_on(async {

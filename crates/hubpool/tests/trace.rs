@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use hubpool::ThreadPool;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_core::span::Current;
 
 /// Notes each span's name and parent, and knows which span each thread is in.
@@ -16,13 +16,16 @@ type Note = (&'static Metadata<'static>, Option<u64>);
 
 static SPANS: Mutex<Vec<Note>> = Mutex::new(Vec::new());
 
+static LEVEL: Mutex<Level> = Mutex::new(Level::DEBUG);
+
 thread_local! {
     static ENTERED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Subscriber for Notes {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span()
+        // Higher levels are the ones that say more.
+        metadata.is_span() && *metadata.level() <= *LEVEL.lock().unwrap()
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
@@ -61,8 +64,9 @@ fn each_task_and_each_item_has_a_span_beneath_that_of_its_submitter() {
         pool.blocking_map(|n| n, [1, 2]).unwrap();
     });
     pool.blocking_apply(|| ()).unwrap();
-    let spans = SPANS.lock().unwrap();
-    let spans: Vec<_> = spans
+    let spans: Vec<_> = SPANS
+        .lock()
+        .unwrap()
         .iter()
         .map(|(span, parent)| (span.name(), *parent))
         .collect();
@@ -71,4 +75,12 @@ fn each_task_and_each_item_has_a_span_beneath_that_of_its_submitter() {
         spans,
         [("outer", None), below, below, below, ("task", None)]
     );
+
+    // Where no such spans are wanted, a task is in its submitter's.
+    *LEVEL.lock().unwrap() = Level::INFO;
+    tracing::callsite::rebuild_interest_cache();
+    let here = || tracing::Span::current().metadata().map(Metadata::name);
+    let there = tracing::info_span!("request").in_scope(|| pool.blocking_apply(here).unwrap());
+    assert_eq!(there, Some("request"));
+    assert_eq!(pool.blocking_apply(here).unwrap(), None);
 }

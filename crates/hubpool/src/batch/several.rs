@@ -142,7 +142,7 @@ pub enum TakenInto {
 
 impl<T, R> Batch<T, R> {
     /// Records the results of the items from `first` on, which were claimed together, and claims
-    /// up to `most` items, but not more than half of what there is, or of another worker's hand: one
+    /// up to `most` items, but not more than half, rounded up, of what there is, or of another worker's hand: one
     /// to run, and those behind it in the worker's own hand, which is empty before. `results` is the
     /// worker's, too: it is empty after that, and is empty the first time. Otherwise it does
     /// as [`complete_and_claim`](Self::complete_and_claim): `None` takes the ticket back.

@@ -34,8 +34,13 @@ const MOST_TAKEN: usize = 64;
 ///
 /// Who reads it also takes the items from their source, up to
 /// [`look_ahead`](Self::look_ahead) items ahead of the results: so an iterator must not wait for
-/// one of these results. A panic of an item is its result; the others go on. A panic of the source goes
-/// on in who reads, and costs no result. Dropping it withdraws the items that no thread has taken up.
+/// one of these results. Its `next` runs on the thread that polls, for some 50 us at a time, or as long as
+/// it takes for one item: a source that blocks belongs behind a channel, and into
+/// [`imap_stream`](ThreadPool::imap_stream).
+///
+/// A panic of an item is its result; the others go on. A panic of the source goes on in who reads, and
+/// costs no result: what came before is read first, and then the source is asked again. Dropping it
+/// withdraws the items that no thread has taken up.
 ///
 /// Where items have taken less than some 10 us together, a thread takes up to 64 of them at once,
 /// and leaves their results when the last has ended; [`claim`](Self::claim) says otherwise. Items that

@@ -35,7 +35,7 @@ impl<J> Pool<J> {
     }
 
     /// Begins `tasks` more, which the worker gets as it starts, and registers that
-    /// worker, if the pool [wants](Self::wants_worker) one then. A closed pool takes
+    /// worker, if the pool [wants](Self::wants_worker) one then; returns whether it did. A closed pool takes
     /// no more tasks. For pools that several threads submit to. Any thread; does not block.
     ///
     /// ```
@@ -57,7 +57,8 @@ impl<J> Pool<J> {
     }
 
     /// Registers one more worker if the pool [wants](Self::wants_worker) one for `tasks` unfinished
-    /// tasks in all. For pools whose tasks are counted elsewhere. Any thread; does not block.
+    /// tasks in all; returns whether it did. A closed pool wants them, too, while it has tasks. For pools
+    /// whose tasks are counted elsewhere. Any thread; does not block.
     ///
     /// ```
     /// let pool = hubpool::binding::Pool::<u32>::new(4);
@@ -83,7 +84,13 @@ impl<J> Pool<J> {
     }
 
     /// Does as [`register`](Self::register), if there are fewer than `size` workers, and than the pool may
-    /// have. Returns whether it did.
+    /// have. Returns whether it did. Any thread; does not block.
+    ///
+    /// ```
+    /// let pool = hubpool::binding::Pool::<()>::new(2);
+    /// assert!(pool.register_up_to(1) && !pool.register_up_to(1));
+    /// assert!(pool.register_up_to(9) && !pool.register_up_to(9));
+    /// ```
     pub fn register_up_to(&self, size: usize) -> bool {
         let mut state = self.state.lock();
         let wanted = state.workers < size.min(self.maxsize());

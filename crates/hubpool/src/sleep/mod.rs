@@ -59,7 +59,7 @@ struct Parking {
     notified: AtomicBool,
     /// How many jobs the worker has got. Written by the worker alone.
     served: AtomicUsize,
-    /// Whether the worker is CALLED. Written under the pool's lock.
+    /// Whether the worker is CALLED. Set under the pool's lock; the worker itself may clear it without.
     called: AtomicBool,
 }
 
@@ -107,7 +107,7 @@ impl Worker {
         self.parking.called.load(Ordering::Relaxed)
     }
 
-    /// Notes whether it is, under the pool's lock.
+    /// Notes whether it is: under the pool's lock, or by the worker itself that is it no more.
     pub(crate) fn set_called(&self, called: bool) {
         self.parking.called.store(called, Ordering::Relaxed);
     }
