@@ -177,11 +177,11 @@ impl<T> Future for Task<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let cell = self.cell.take();
+        let cell = self.cell.as_ref();
         let cell = cell.expect("a task was awaited again after its result had been taken");
         let poll = cell.poll(context);
-        if poll.is_pending() {
-            self.cell = Some(cell);
+        if poll.is_ready() {
+            self.cell = None;
         }
         poll
     }

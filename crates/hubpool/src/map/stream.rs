@@ -28,7 +28,7 @@ const LOOK_AHEAD: usize = 1024;
 /// results that have come meanwhile want to be read.
 const TAKE_TIME: Duration = Duration::from_micros(50);
 /// How many items are taken at most before the workers get them.
-const MOST_TAKEN: usize = 64;
+const MOST_TAKEN: usize = 256;
 
 /// The results of a map, one after another: a [`Stream`], which does nothing until it is polled.
 ///
