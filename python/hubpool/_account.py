@@ -35,7 +35,7 @@ class Account(_native.Account):
     delivers values.
     """
 
-    __slots__ = ("_events", "hub", "report_errors", "wake", "watchers")
+    __slots__ = ("_events", "_forgotten", "hub", "report_errors", "wake", "watchers")
 
     #: An error is reported where the hub would do it.
     anywhere = False
@@ -51,6 +51,7 @@ class Account(_native.Account):
         #: Greenlets that wait for workers to end.
         self.watchers = 0
         self._events: list[Event] = []
+        self._forgotten = False
 
     def _watch(self) -> None:
         self.wake.watch()
@@ -99,11 +100,20 @@ class Account(_native.Account):
         for event in self._events:
             event.set()
 
-    def wait_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+    def forget(self) -> None:
+        """In a forked child, have nobody wait: it is the parent who has what was outstanding."""
+        self._forgotten = True
+        self.notify()
+
+    def wait_until(self, holds: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait cooperatively, so many seconds, for what ends or exits bring about.
 
-        Return whether the condition holds.
+        Return whether the condition holds, or is the parent's affair, in a forked child.
         """
+
+        def condition() -> bool:
+            return self._forgotten or holds()
+
         if condition():
             return True
         deadline = math.inf if timeout is None else time.monotonic() + timeout

@@ -18,7 +18,8 @@ class ThreadLimit:
 
     A core that can have no thread, has none and has jobs waits its turn: it gets the
     first that ends anywhere. Meanwhile others let one end: an idle one, or
-    else whichever is the first to finish its job. Any thread.
+    else whichever is the first to finish its job. One that has some gets what nobody
+    else needs. Any thread.
     """
 
     #: ``None``: there is no limit.
@@ -33,6 +34,8 @@ class ThreadLimit:
         self._threads: dict[Core, int] = {}
         #: How those who wait start their thread, first come, first served.
         self._waiting: dict[Core, Callable[[], object]] = {}
+        #: The same of those who have threads, and could use more.
+        self._wanting: dict[Core, Callable[[], object]] = {}
 
     def set(self, limit: int | None) -> None:
         """Change the limit."""
@@ -43,16 +46,16 @@ class ThreadLimit:
     def take(self, core: Core, start: Callable[[], object]) -> bool:
         """Count one more thread; ``False`` if there can be none now.
 
-        Then, if the core has none at all, *start* is called, in any thread, when
-        it can have one.
+        Then *start* is called, in any thread, when it can have one: at once when another
+        ends, if the core has none at all, or else when nobody needs that more.
         """
         with self._lock:
             if self._has_room(core):
                 self._waiting.pop(core, None)
                 self._threads[core] = self._threads.get(core, 0) + 1
                 return True
-            if not core.workers:
-                self._waiting[core] = start
+            line = self._wanting if core.workers else self._waiting
+            line[core] = start
             self._press()
             return False
 
@@ -78,11 +81,14 @@ class ThreadLimit:
         """Let those who wait start what there is room for."""
         while True:
             with self._lock:
-                core = next(iter(self._waiting), None)
+                line = self._waiting or self._wanting
+                core = next(iter(line), None)
                 if core is None or not self._has_room(core):
                     self._press()
                     return
-                start = self._waiting[core]
+                start = line[core]
+                if line is self._wanting:
+                    del line[core]  # If it can not have all that it wants, it comes again.
             start()
             with self._lock:
                 # It may have no jobs any more.
@@ -90,15 +96,19 @@ class ThreadLimit:
                     del self._waiting[core]
 
     def _press(self) -> None:
-        """Ask for as many threads to end as are missing."""
-        if self.limit is None:
-            missing = 0
-        else:
+        """Ask for as many threads to end as are missing, and for idle ones that others want."""
+        missing = welcome = 0
+        if self.limit is not None:
             missing = sum(self._threads.values()) - self.limit + bool(self._waiting)
+            others = any(core.queued for core in self._wanting)
+            welcome = missing + (others and not self._waiting)
         asked = {}
-        for core in self._threads:
-            asked[core] = min(core.idle, max(missing, 0))
+        for core, count in self._threads.items():
+            # Those who are about to park among them.
+            idle = max(count - core.unfinished, 0)
+            asked[core] = min(idle, max(welcome, 0))
             missing -= asked[core]
+            welcome -= asked[core]
         for core, count in self._threads.items():
             ends = min(count, asked[core] + max(missing, 0))
             core.retire_to(count - ends if ends else None)
@@ -113,8 +123,10 @@ def set_thread_limit(limit: int | None) -> None:
     ``None``, which is the default, sets no limit. A pool at the limit goes on with the threads
     that it has. One that has none, and has work, gets the first thread
     that another gives up: an idle one, or, if all are busy, the first that
-    finishes its task; so each pool comes to its turn. If there are more threads
-    already, they end as they finish. Any thread may call it; it does not wait.
+    finishes its task; so each pool comes to its turn. One that has some gets what nobody
+    else needs: a thread that is idle elsewhere as a task is submitted, one that ends, or
+    what a higher limit allows. If there are more threads already, they end as they
+    finish. Any thread may call it; it does not wait.
 
     :raises TypeError: if *limit* is not an integer.
     :raises ValueError: if it is below 1.

@@ -175,7 +175,7 @@ class _Feed:
                     self._await_room(_CHUNK)
                 turn = self._take_turns(turn)
             return
-        window = self._pool._maxsize + 1
+        window = self._pool.maxsize + 1
         for item in source:
             if not batch.room(1):
                 self._await_room(window)

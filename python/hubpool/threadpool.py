@@ -118,7 +118,6 @@ class ThreadPool(GroupMappingMixin):
         "_intake",
         "_lookups",
         "_maps",
-        "_maxsize",
         "_new_result",
         "_report_errors",
         "_size_wish",
@@ -155,14 +154,13 @@ class ThreadPool(GroupMappingMixin):
         # Names that programs look for; nothing here needs them.
         self.manager = None
         self.fork_watcher = None
-        self._maxsize = maxsize
         #: The pool that looks names up, if this is a hub's and has been asked to.
         self._lookups: ThreadPool | None = None
-        self._start_anew()
+        self._start_anew(maxsize)
 
-    def _start_anew(self) -> None:
+    def _start_anew(self, maxsize: int) -> None:
         self.pid = os.getpid()
-        core = self._core = Core(self._maxsize)
+        core = self._core = Core(maxsize)
         # It must not depend on a subclass that it calls a __del__() of this class.
         key = id(self)
 
@@ -174,7 +172,7 @@ class ThreadPool(GroupMappingMixin):
         self.task_queue = TaskQueue(self._core)
         # One more than there are workers, so that a worker that finishes a
         # task finds the next one.
-        slots = Semaphore(self._maxsize + 1, self.hub)
+        slots = Semaphore(maxsize + 1, self.hub)
         self._available_worker_threads_greenlet_sem = slots
         self._account = Account(self.hub, slots, self._report_errors)
         crew = PoolCrew(core, self._account, self._WorkerGreenlet, self._idle_task_timeout)
@@ -204,16 +202,12 @@ class ThreadPool(GroupMappingMixin):
         lets waiting :meth:`spawn` calls go on at once; lowering it ends idle
         threads now and busy ones as they finish.
         """
-        return self._maxsize
+        return self._core.maxsize
 
     @maxsize.setter
     def maxsize(self, maxsize: int) -> None:
         _check_maxsize(maxsize)
-        slots = self._available_worker_threads_greenlet_sem
-        more = maxsize - self._maxsize
-        self._core.set_maxsize(maxsize)
-        self._maxsize = maxsize
-        _gevent.resize_semaphore(slots, self._account.pay(more))
+        self._account.resize(self._core, maxsize)
         for running in tuple(self._maps):
             running.share()
         self.adjust()
@@ -235,9 +229,9 @@ class ThreadPool(GroupMappingMixin):
         size = operator.index(size)
         if size < 0:
             raise ValueError(f"Size of the pool cannot be negative: {size!r}")
-        if size > self._maxsize:
+        if size > self.maxsize:
             raise ValueError(
-                f"Size of the pool cannot be bigger than maxsize: {size!r} > {self._maxsize!r}"
+                f"Size of the pool cannot be bigger than maxsize: {size!r} > {self.maxsize!r}"
             )
         self._size_wish = None
         self._core.stop_shrinking()
@@ -358,7 +352,7 @@ class ThreadPool(GroupMappingMixin):
             whole = self._report_errors == "unretrieved"
             result = self._new_result() if whole else Reply(self._account)
             # Who waits for the result need not wait for a slot before.
-            keywords = {**kwds} if kwds else _NONE
+            keywords = _keywords(**kwds) if kwds else _NONE
             self._submit(func, tuple(args), keywords, result, may_owe=self._size_wish is None)
         else:
             result = self.spawn(func, *args, **kwds)
@@ -375,7 +369,7 @@ class ThreadPool(GroupMappingMixin):
     def _lookup_pool(self) -> ThreadPool:
         if self._lookups is None:
             self._lookups = ThreadPool(
-                max(self._maxsize, 1),
+                max(self.maxsize, 1),
                 self.hub,
                 self._idle_task_timeout,
                 copy_context=self._copy_context,
@@ -580,15 +574,21 @@ class ThreadPool(GroupMappingMixin):
         # The threads are gone, and their locks may be held for ever: the core
         # is made anew and the old one never touched again. Greenlets that
         # waited for a slot find that it is not theirs any more.
-        slots = self._available_worker_threads_greenlet_sem
+        slots, account = self._available_worker_threads_greenlet_sem, self._account
         for worker in self._worker_greenlets:
             worker.__dict__.clear()
-        self._start_anew()
+        self._start_anew(self._core.maxsize)
         # Nobody waits there for long again: each greenlet that does looks once more.
         _gevent.resize_semaphore(slots, _MOST_WORKERS - slots.counter)
+        account.forget()
 
 
 _spawn = ThreadPool.spawn
+
+
+def _keywords(**keywords: Any) -> dict[str, Any]:
+    """Make the keywords of one call; :exc:`TypeError` if they are none."""
+    return keywords
 
 
 def _run_here(result: AsyncResult[Any], func: Any, args: Any, kwargs: Any) -> None:

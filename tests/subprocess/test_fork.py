@@ -186,6 +186,25 @@ assert sorted(ran) == [(os.getpid(), number) for number in range(4)]
 pool.join()
 use(pool)
 """,
+    "does_not_wait_for_its_parents_tasks": """
+pool = hubpool.ThreadPool(1)
+begun, gate = Gate(), Gate()
+def task():
+    begun.open()
+    gate.wait()
+result = pool.spawn(task)
+begun.wait()
+joining, killing = gevent.spawn(pool.join), gevent.spawn(pool.kill)
+gevent.idle()
+def check():
+    assert joining.get() is True and killing.get() is None
+    use(pool)
+in_child(check)
+assert not joining.ready() and not killing.ready()
+gate.open()
+assert joining.get() is True and killing.get() is None
+use(pool)
+""",
     "does_not_run_its_parents_map": """
 pool = hubpool.ThreadPool(2)
 ran = []

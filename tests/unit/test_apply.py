@@ -110,6 +110,15 @@ def test_apply_waits_for_a_slot_while_workers_shall_leave(make_pool: MakePool, g
     assert pool._available_worker_threads_greenlet_sem.counter == 2
 
 
+def test_keywords_that_are_none_are_refused_at_once(
+    pool: hubpool.ThreadPool, errors: list[Reported]
+) -> None:
+    kwds: Any = {1: 2}
+    with pytest.raises(TypeError, match="keywords must be strings"):
+        pool.apply(dict, (), kwds)
+    assert (len(pool), pool.size, errors) == (0, 0, [])
+
+
 def test_raising_maxsize_pays_what_apply_owes(make_pool: MakePool, gate: Gate) -> None:
     pool = make_pool(1)
     applying = [gevent.spawn(pool.apply, gate) for _ in range(5)]

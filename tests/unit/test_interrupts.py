@@ -13,7 +13,7 @@ import pytest
 from gates import settle, until
 
 import hubpool
-from hubpool import _hub, from_thread
+from hubpool import _crew, _hub, from_thread
 from hubpool._account import Account
 from hubpool._hub import hub_wake
 
@@ -103,6 +103,34 @@ def test_a_signal_handler_waits_while_a_map_begins(
     assert not on_signal
     assert pool.join(10)
     assert (len(pool), pool._account.outstanding) == (0, 0)
+
+
+@pytest.mark.parametrize(("owner", "place"), [(Account, "resize"), (_crew.Crew, "adjust")])
+@pytest.mark.parametrize(("outer", "inner"), [(7, 2), (1, 5), (5, 5)])
+def test_a_signal_handler_sets_maxsize_while_it_is_being_set(
+    make_pool: MakePool,
+    on_signal: list[Callable[[], object]],
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    place: str,
+    outer: int,
+    inner: int,
+) -> None:
+    pool = make_pool(3)
+    sizes = []
+
+    def resize() -> None:
+        pool.maxsize = inner
+        sizes.append(pool.maxsize)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, place, _interrupt_after(getattr(owner, place)))
+        on_signal.append(resize)
+        pool.maxsize = outer
+    assert sizes == [inner]
+    assert pool.maxsize == inner
+    assert pool._available_worker_threads_greenlet_sem.counter == inner + 1
+    assert pool.map(int, [1, 2]) == [1, 2]
 
 
 class HandlerError(Exception):

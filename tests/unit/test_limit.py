@@ -72,6 +72,45 @@ def test_a_pool_without_threads_gets_one_that_is_idle_elsewhere(make_pool: MakeP
     assert first.size + second.size <= 2
 
 
+def _meet(pool: hubpool.ThreadPool, count: int) -> Any:
+    """Have so many tasks wait for each other, each in a thread of its own."""
+    barrier = threading.Barrier(count)
+    results = [gevent.spawn(pool.apply, barrier.wait, (LIMIT,)) for _ in range(count)]
+    return lambda: gevent.joinall(results, LIMIT, raise_error=True)
+
+
+def test_a_pool_with_threads_gets_what_is_idle_elsewhere_and_what_a_higher_limit_allows(
+    make_pool: MakePool,
+) -> None:
+    idle, short = make_pool(1), make_pool(4)
+    hubpool.set_thread_limit(3)
+    idle.apply(int)
+    _meet(short, 3)()
+    assert short.size == 3
+    until(lambda: idle.size == 0)
+    met = _meet(short, 4)
+    until(lambda: len(short) == 4)
+    assert short.size == 3
+    hubpool.set_thread_limit(None)
+    met()
+    assert short.size == 4
+    assert not thread_limit._wanting
+
+
+def test_a_pool_with_threads_gets_one_that_ends_elsewhere(make_pool: MakePool, gate: Gate) -> None:
+    busy, short = make_pool(1), make_pool(2)
+    hubpool.set_thread_limit(2)
+    last = busy.spawn(gate)
+    met = _meet(short, 2)
+    until(lambda: len(short) == 2)
+    assert short.size == 1
+    killed = gevent.spawn(busy.kill)
+    gate.open()
+    met()
+    killed.join(LIMIT)
+    assert (last.get(), busy.size, short.size) == (None, 0, 2)
+
+
 @pytest.mark.parametrize("busy", ["spawn", "imap"])
 def test_a_pool_without_threads_gets_one_that_has_finished_its_task(
     make_pool: MakePool, busy: str

@@ -85,15 +85,26 @@ impl Account {
         slots.call_method0(intern!(py, "release")).map(drop)
     }
 
-    /// Has so many slots pay for those that are owed; returns how many are left. Fewer than none
-    /// pay nothing.
-    fn pay(&self, slots: isize) -> isize {
-        let mut left = slots;
-        while left > 0 && self.owed.load(Ordering::Relaxed) > 0 {
-            self.owed.fetch_sub(1, Ordering::Relaxed);
-            left -= 1;
+    /// Sets the most workers of the pool, and makes as many slots more or fewer. A handler of signals
+    /// that does the same comes before or after it.
+    fn resize(slf: &Bound<'_, Self>, core: &Bound<'_, Core>, maxsize: usize) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let pool = &core.get().pool;
+        // Neither is above 2**30.
+        let more = maxsize.cast_signed() - pool.maxsize().cast_signed();
+        pool.set_maxsize(maxsize);
+        let left = this.pay(more);
+        let slots = this.slots.bind(py);
+        let counter = intern!(py, "counter");
+        let count: isize = slots.getattr(counter)?.extract()?;
+        // Who waits is told by the last of them, as it comes back.
+        let released = left > 0;
+        slots.setattr(counter, count + left - isize::from(released))?;
+        if released {
+            slots.call_method0(intern!(py, "release"))?;
         }
-        left
+        Ok(())
     }
 
     /// Takes a slot, or owes it, unless the caller has one, counts a task, and queues it, if there are
@@ -155,6 +166,17 @@ impl Account {
 }
 
 impl Account {
+    /// Has so many slots pay for those that are owed; returns how many are left. Fewer than none
+    /// pay nothing.
+    fn pay(&self, slots: isize) -> isize {
+        let mut left = slots;
+        while left > 0 && self.owed.load(Ordering::Relaxed) > 0 {
+            self.owed.fetch_sub(1, Ordering::Relaxed);
+            left -= 1;
+        }
+        left
+    }
+
     /// Gives a task's result its value. If that fails, for want of stack for instance, nothing has
     /// happened. Returns whether it is a reply whose greenlet waits: the caller sees to it that it
     /// goes on.

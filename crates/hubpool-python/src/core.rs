@@ -136,6 +136,12 @@ impl Core {
         self.pool.finish(1);
     }
 
+    /// The most workers that may stay.
+    #[getter]
+    fn maxsize(&self) -> usize {
+        self.pool.maxsize()
+    }
+
     /// Sets the most workers that may stay.
     fn set_maxsize(&self, maxsize: usize) {
         self.pool.set_maxsize(maxsize);
@@ -414,7 +420,12 @@ impl Worker {
     fn leave_message(&self, wake: Py<Wake>, message: Message) -> PyResult<()> {
         let mut desk = self.desk.lock().map_err(poisoned)?;
         desk.outgoing = Some(message);
-        desk.wake = Some(wake);
+        if let Some(before) = desk.wake.replace(wake)
+            && !desk.wake.as_ref().is_some_and(|wake| wake.is(&before))
+        {
+            // It would wait to be told so by whoever leaves it the next message.
+            before.get().let_go();
+        }
         Ok(())
     }
 
