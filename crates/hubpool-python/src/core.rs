@@ -379,8 +379,11 @@ impl Worker {
         }
         let busy = pool.queued() > 0;
         let next = detached(py, &self.core.get().turnstile, || {
+            let mut soon = false;
             if let Some(wake) = wake {
                 if let Some(message) = outgoing {
+                    // It goes on at once then, and may have the next job.
+                    soon = wake.trying();
                     wake.post(message);
                 }
                 wake.let_go();
@@ -388,7 +391,9 @@ impl Worker {
             if busy {
                 stay_away();
             }
-            let next = pool.next_when(&self.place, self.idle, || wake.is_none_or(Wake::looking));
+            let next = pool.next_when(&self.place, self.idle, soon, || {
+                wake.is_none_or(Wake::looking)
+            });
             if let Next::Job(Job::Ticket(batch)) = &next {
                 batch.get().until_needed(|| self.call_next(wake));
             }

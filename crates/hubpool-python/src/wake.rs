@@ -284,6 +284,11 @@ impl Wake {
         self.outbox.looking()
     }
 
+    /// Whether it does so to learn whether that pays.
+    pub fn trying(&self) -> bool {
+        self.outbox.trying()
+    }
+
     /// Leaves something to do for a hub that looks out; `false` if it does not.
     pub fn leave(&self, errand: impl FnOnce() + Send + 'static) -> bool {
         self.outbox.leave(errand)

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::sleep::Search;
+use crate::sleep::{PATIENCE, Search};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,6 +30,8 @@ pub struct Outbox<M> {
     /// Whether the hub looks out. Written by the hub under the lock; workers
     /// read it without.
     looking: AtomicBool,
+    /// Whether it does so to learn whether that pays. Written by the hub, and only advises.
+    trying: AtomicBool,
     /// Whether who pushed last has what the hub needs to go on, and is about to let it go.
     /// Written and read without the lock: it only advises.
     occupied: AtomicBool,
@@ -73,6 +75,7 @@ impl<M> Outbox<M> {
             }),
             filled: AtomicBool::new(false),
             looking: AtomicBool::new(false),
+            trying: AtomicBool::new(false),
             occupied: AtomicBool::new(false),
             search: Search::new(),
         }
@@ -185,9 +188,12 @@ impl<M> Outbox<M> {
             }
             self.looking.store(true, Ordering::Release);
         }
+        let limit = self.search.limit();
+        self.trying.store(limit == PATIENCE, Ordering::Relaxed);
         let filled = || self.filled.load(Ordering::Acquire);
         let free = || !self.occupied.load(Ordering::Acquire);
-        self.search.run(filled, free, || false);
+        self.search.run(limit, filled, free, || false);
+        self.trying.store(false, Ordering::Relaxed);
         // From here on a push rings, or has left its message already.
         let (messages, errands) = {
             let mut inner = self.inner.lock();
@@ -258,6 +264,19 @@ impl<M> Outbox<M> {
     /// ```
     pub fn looking(&self) -> bool {
         self.looking.load(Ordering::Acquire)
+    }
+
+    /// Whether the hub looks out now, and for longer than it expects to need, to learn whether that pays. It
+    /// does not where each finds the other asleep: so a worker that leaves it a message then does well to
+    /// look out for the next job, too. Any thread; does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::Outbox;
+    /// let outbox = Outbox::<()>::new();
+    /// assert!(!outbox.trying());
+    /// ```
+    pub fn trying(&self) -> bool {
+        self.trying.load(Ordering::Relaxed)
     }
 
     fn take(&self, inner: &mut Inner<M>) -> Vec<M> {

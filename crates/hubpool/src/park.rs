@@ -46,7 +46,8 @@ impl Parker {
     fn wait(&self, deadline: Option<Instant>) -> bool {
         if self.search.pays() {
             let notified = || self.notified.load(Ordering::Acquire);
-            self.search.run(notified, || true, || false);
+            self.search
+                .run(self.search.limit(), notified, || true, || false);
         }
         while !self.notified.swap(false, Ordering::AcqRel) {
             match deadline {

@@ -404,7 +404,7 @@ impl<J> Pool<J> {
     /// assert_eq!(pool.next(&worker, None), Next::Exit);
     /// ```
     pub fn next(&self, worker: &Worker, idle: Option<Duration>) -> Next<J> {
-        let next = self.next_when(worker, idle, || true);
+        let next = self.next_when(worker, idle, false, || true);
         self.call_next(worker);
         next
     }
@@ -414,8 +414,10 @@ impl<J> Pool<J> {
     ///
     /// A worker that sees a job come while it is SEARCHING takes it as soon as
     /// `ready` says that the submitter has let go, or when it has waited for that as long as a
-    /// search may last: about what a sleep on the lock would cost. Once it has got what the job
-    /// needs, the worker must [call the next one](Self::call_next).
+    /// search may last: about what a sleep on the lock would cost. It searches even where that has not paid, unless
+    /// others need the core, if a job may come `soon`: if whom it has just left something [tries](crate::binding::Outbox::trying) whether
+    /// that pays. Once
+    /// it has got what the job needs, the worker must [call the next one](Self::call_next).
     ///
     /// ```
     /// # use hubpool::binding::{Next, Pool, Worker};
@@ -424,7 +426,7 @@ impl<J> Pool<J> {
     /// # pool.register();
     /// let lock = Mutex::new(0); // All jobs need it.
     /// pool.submit(7).unwrap();
-    /// let next = pool.next_when(&worker, None, || lock.try_lock().is_ok());
+    /// let next = pool.next_when(&worker, None, false, || lock.try_lock().is_ok());
     /// let count = lock.lock().unwrap();
     /// pool.call_next(&worker);
     /// assert_eq!(next, Next::Job(7));
@@ -433,6 +435,7 @@ impl<J> Pool<J> {
         &self,
         worker: &Worker,
         idle: Option<Duration>,
+        soon: bool,
         ready: impl Fn() -> bool,
     ) -> Next<J> {
         // Who finds a job at once need not look at the clock.
@@ -462,12 +465,14 @@ impl<J> Pool<J> {
             }
             state.answer(worker);
             state.pace.rest(worker);
-            if may_search && !state.searching && self.search.pays() {
+            let pays = || self.search.pays() || (soon && self.search.is_undisturbed());
+            if may_search && !state.searching && pays() {
                 may_search = false;
                 state.searching = true;
                 drop(state);
                 let burst = || self.queued() >= BURST;
-                self.search.run(|| self.queued() > 0, &ready, burst);
+                let limit = self.search.limit();
+                self.search.run(limit, || self.queued() > 0, &ready, burst);
                 state = self.state.lock();
                 state.searching = false;
                 // It stands in for the sleepers that were not woken while it searched.
@@ -516,7 +521,7 @@ impl<J> Pool<J> {
     /// # pool.register();
     /// # let worker = Worker::new();
     /// // Each of two workers does this:
-    /// let next = pool.next_when(&worker, None, || true);
+    /// let next = pool.next_when(&worker, None, false, || true);
     /// pool.call_next(&worker);
     /// # next
     /// # };
@@ -550,7 +555,7 @@ impl<J> Pool<J> {
     /// # pool.register();
     /// # let worker = Worker::new();
     /// // Each of two workers does this:
-    /// let next = pool.next_when(&worker, None, || true);
+    /// let next = pool.next_when(&worker, None, false, || true);
     /// pool.call_next_unless(&worker, || hub.send("wake the next one").is_ok());
     /// # next
     /// # };

@@ -252,7 +252,7 @@ fn start_one_that_leaves_calls(
             let pool = Arc::clone(&pool);
             hub.leave(move || pool.take_call())
         };
-        while let Next::Job(job) = pool.next_when(&worker, None, || true) {
+        while let Next::Job(job) = pool.next_when(&worker, None, false, || true) {
             pool.call_next_unless(&worker, leave);
             if job == 0 {
                 pool.submit_unless(2, leave).unwrap();

@@ -1,7 +1,7 @@
 //! The pool against real threads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -268,7 +268,7 @@ fn a_worker_is_called_only_when_the_one_before_has_got_going() {
             let (pool, taken, gate) = (Arc::clone(&pool), Arc::clone(&taken), Arc::clone(&gate));
             thread::spawn(move || {
                 let worker = Worker::new();
-                while let Next::Job(job) = pool.next_when(&worker, None, || true) {
+                while let Next::Job(job) = pool.next_when(&worker, None, false, || true) {
                     taken.store(job, Ordering::SeqCst);
                     if job == 1 {
                         gate.wait();
@@ -350,4 +350,22 @@ fn workers_are_registered_up_to_a_size_and_to_maxsize() {
     assert!(pool.register_up_to(9));
     assert!(!pool.register_up_to(9));
     assert_eq!(pool.workers(), 3);
+}
+
+#[test]
+fn a_hub_whose_look_outs_are_in_vain_tries_now_and_then_for_longer() {
+    let outbox = Outbox::<()>::new();
+    let seen = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !outbox.trying() {
+                thread::yield_now();
+            }
+            seen.store(true, Ordering::SeqCst);
+        });
+        while !seen.load(Ordering::SeqCst) {
+            assert!(outbox.look_out().is_empty());
+            assert!(!outbox.trying());
+        }
+    });
 }

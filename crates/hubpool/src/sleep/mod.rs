@@ -11,14 +11,17 @@ use std::time::{Duration, Instant};
 
 pub(crate) use pace::Pace;
 
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Arc, watch_time};
+use crate::sync::{Arc, time_since, watch_time};
 
 /// How long a search lasts at most, and how long a worker that has found a job waits for its
 /// submitter to let go. To sleep on a futex and be woken costs 5 to 50 us, and more where a core
 /// has to wake up, too. Half of this lost so many searches there that none were made.
 const SEARCH_TIME: Duration = watch_time(60);
+/// How long one lasts at most that is made without trust, now and then: longer than whoever is waited
+/// for needs to wake up, too. Where each finds the other asleep, none would ever win else.
+pub(crate) const PATIENCE: Duration = watch_time(300);
 /// How long a glance lasts at most: less than it takes to sleep and be woken.
 const GLANCE_TIME: Duration = watch_time(5);
 /// How long a WATCHING worker sleeps before it looks at the queue.
@@ -31,9 +34,12 @@ const FIRST_TRUST: u32 = 8;
 const MOST_TRUST: u32 = 64;
 /// Without trust, one search in this many is made all the same, to learn
 /// whether searching has begun to pay; and in up to so many, while what it
-/// learns is that others need the core.
+/// learns is that others need the core, or once so many times as much time has
+/// passed as the last one took: that is the most that searches in vain may cost.
 const PROBE_EVERY: u32 = 32;
 const RAREST_PROBE: u32 = 4096;
+/// All of these are patient at first, and one in up to so many if that is in vain.
+const LEAST_PATIENT: u32 = 64;
 
 /// One worker thread's parking place. Make it on the thread that uses it.
 ///
@@ -165,6 +171,13 @@ pub(crate) struct Search {
     skipped: AtomicU32,
     /// How many are not made after one that failed without trust left.
     pause: AtomicU32,
+    /// How many have been made without trust since the last patient one, and how many there shall be
+    /// from one to the next.
+    probes: AtomicU32,
+    patient_every: AtomicU32,
+    /// When there shall be one all the same, if that is so many; in nanoseconds from the beginning.
+    due: AtomicU64,
+    beginning: Instant,
 }
 
 impl Search {
@@ -173,6 +186,10 @@ impl Search {
             trust: AtomicU32::new(FIRST_TRUST),
             skipped: AtomicU32::new(0),
             pause: AtomicU32::new(PROBE_EVERY),
+            probes: AtomicU32::new(0),
+            patient_every: AtomicU32::new(1),
+            due: AtomicU64::new(u64::MAX),
+            beginning: Instant::now(),
         }
     }
 
@@ -185,29 +202,41 @@ impl Search {
         let left = self.skipped.load(Ordering::Relaxed);
         self.skipped
             .store(left.saturating_sub(1), Ordering::Relaxed);
-        left == 0
+        left == 0 || self.is_due(time_since(self.beginning))
     }
 
-    /// Watches until `found` or until a search can no longer win, then as long at most
+    /// Whether the last search was made so long ago that one more costs little, where there are few.
+    fn is_due(&self, now: Duration) -> bool {
+        !self.is_undisturbed() && nanos(now) > self.due.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody else has needed the core of late.
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        self.pause.load(Ordering::Relaxed) <= PROBE_EVERY
+    }
+
+    /// Watches until `found` or for the time that is its [limit](Self::limit), then as long at most
     /// until `ready`, and learns from the outcome. A search that comes back late is
     /// `excused` where who was waited for had the core, and made good use of it.
     pub(crate) fn run(
         &self,
+        limit: Duration,
         found: impl Fn() -> bool,
         ready: impl Fn() -> bool,
         excused: impl Fn() -> bool,
     ) {
         let start = Instant::now();
-        let won = watch(SEARCH_TIME, found);
+        let won = watch(limit, found);
         if won {
             watch(SEARCH_TIME, ready);
         }
+        let took = time_since(start);
         let late = if excused() {
             0
         } else {
-            lateness(start, SEARCH_TIME)
+            lateness(took, SEARCH_TIME)
         };
-        self.learn(won, late);
+        self.conclude(won, late, took);
     }
 
     /// Watches until `found`, if that pays, as shortly as who polls may stay: whoever polls
@@ -218,8 +247,36 @@ impl Search {
         }
         let start = Instant::now();
         let won = watch(GLANCE_TIME, found);
-        self.learn(won, lateness(start, GLANCE_TIME));
+        let took = time_since(start);
+        self.conclude(won, lateness(took, GLANCE_TIME), took);
         won
+    }
+
+    /// How long the next search lasts: [`PATIENCE`] if that is what it takes to learn anything.
+    pub(crate) fn limit(&self) -> Duration {
+        if self.trust.load(Ordering::Relaxed) > 0 {
+            return SEARCH_TIME;
+        }
+        let probes = self.probes.load(Ordering::Relaxed) + 1;
+        let every = self.patient_every.load(Ordering::Relaxed);
+        let patient = probes >= every;
+        self.probes
+            .store(if patient { 0 } else { probes }, Ordering::Relaxed);
+        if patient {
+            // Until one wins.
+            self.patient_every
+                .store(LEAST_PATIENT.min(2 * every), Ordering::Relaxed);
+            PATIENCE
+        } else {
+            SEARCH_TIME
+        }
+    }
+
+    fn conclude(&self, won: bool, late: u32, took: Duration) {
+        self.learn(won, late);
+        if self.trust.load(Ordering::Relaxed) == 0 {
+            self.put_off(took, time_since(self.beginning));
+        }
     }
 
     /// Learns whether a search has won, and how late it came back.
@@ -235,10 +292,14 @@ impl Search {
             }
         } else if won {
             trust = MOST_TRUST.min(trust + 1);
-            // Slower than it grows: where every second search is late, few are made.
-            pause = PROBE_EVERY.max(pause - pause / 4);
+            self.patient_every.store(1, Ordering::Relaxed);
         } else {
             trust = trust.saturating_sub(1);
+        }
+        if late == 0 {
+            // Nobody else has needed the core. Slower than it grows: where every second search is late,
+            // few are made.
+            pause = PROBE_EVERY.max(pause - pause / 4);
         }
         self.trust.store(trust, Ordering::Relaxed);
         self.pause.store(pause, Ordering::Relaxed);
@@ -246,11 +307,21 @@ impl Search {
             self.skipped.store(pause, Ordering::Relaxed);
         }
     }
+
+    /// Notes when the next search is due, after one that has taken so long.
+    fn put_off(&self, took: Duration, now: Duration) {
+        let due = now.saturating_add(PROBE_EVERY * took);
+        self.due.store(nanos(due), Ordering::Relaxed);
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// How many times its limit a search took, if that was so long that somebody else had the core; else 0.
-fn lateness(start: Instant, limit: Duration) -> u32 {
-    let times = start.elapsed().as_nanos() / limit.as_nanos().max(1);
+fn lateness(took: Duration, limit: Duration) -> u32 {
+    let times = took.as_nanos() / limit.as_nanos().max(1);
     let times = u32::try_from(times).unwrap_or(u32::MAX);
     if times < LATE { 0 } else { times }
 }
@@ -272,7 +343,11 @@ fn watch(time: Duration, found: impl Fn() -> bool) -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{FIRST_TRUST, MOST_TRUST, Ordering, PROBE_EVERY, RAREST_PROBE, Search};
+    use std::time::Duration;
+
+    use super::{
+        FIRST_TRUST, MOST_TRUST, Ordering, PATIENCE, PROBE_EVERY, RAREST_PROBE, SEARCH_TIME, Search,
+    };
 
     /// How many waits begin without a search until one begins with it.
     fn skipped(search: &Search) -> u32 {
@@ -311,12 +386,18 @@ mod tests {
         let search = Search::new();
         for times in 1..=3 {
             search.learn(true, FIRST_TRUST);
+            assert!(!search.is_undisturbed());
             assert_eq!(skipped(&search), PROBE_EVERY << times);
         }
         for _ in 0..100 {
             search.learn(true, FIRST_TRUST);
         }
         assert_eq!(skipped(&search), RAREST_PROBE);
+        // Or when so much time has passed that one costs little.
+        let (took, ago) = (Duration::from_millis(4), Duration::from_millis(128));
+        search.put_off(took, Duration::from_secs(1));
+        assert!(!search.is_due(Duration::from_secs(1) + ago));
+        assert!(search.is_due(Duration::from_secs(1) + ago + Duration::from_nanos(1)));
         // One that wins in time earns trust again, bit by bit.
         for _ in 0..20 {
             search.learn(true, 0);
@@ -324,6 +405,36 @@ mod tests {
         }
         lose_all_trust(&search);
         assert_eq!(skipped(&search), PROBE_EVERY);
+    }
+
+    #[test]
+    fn searches_that_find_nothing_but_keep_the_core_are_made_more_often_again() {
+        let search = Search::new();
+        for _ in 0..100 {
+            search.learn(true, FIRST_TRUST);
+        }
+        search.put_off(Duration::ZERO, Duration::ZERO);
+        for _ in 0..20 {
+            search.learn(false, 0);
+        }
+        assert_eq!(skipped(&search), PROBE_EVERY);
+        // How much time has passed is nobody's affair then.
+        assert!(search.is_undisturbed());
+        assert!(!search.is_due(Duration::MAX));
+    }
+
+    #[test]
+    fn without_trust_one_search_is_patient_now_and_then() {
+        let search = Search::new();
+        assert_eq!(search.limit(), SEARCH_TIME);
+        lose_all_trust(&search);
+        let patient = |search: &Search| (0..256).filter(|_| search.limit() == PATIENCE).count();
+        // After 1, 2, 4, 8, 16, 32, and then after 64 each.
+        assert_eq!(patient(&search), 6 + 3);
+        // And the next one after one has won.
+        search.learn(true, 0);
+        lose_all_trust(&search);
+        assert_eq!(search.limit(), PATIENCE);
     }
 
     #[test]
