@@ -150,12 +150,22 @@ fn what_destructors_of_items_and_results_panic_with_is_nobody_elses() {
     assert!(pool.join_timeout(Duration::MAX));
     assert_eq!(dropped.load(Ordering::SeqCst), 3);
 
-    let (dropped, results) = bombs(3);
-    let mut stream = pool.imap(|bomb| bomb, results).blocking();
+    let (dropped, made) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let f = {
+        let (dropped, made) = (Arc::clone(&dropped), Arc::clone(&made));
+        move |_| {
+            made.fetch_add(1, Ordering::SeqCst);
+            Bomb(Arc::clone(&dropped))
+        }
+    };
+    let mut stream = pool.imap(f, 0..100).blocking();
     std::mem::forget(stream.next().unwrap().unwrap());
     drop(stream);
     assert!(pool.join_timeout(Duration::MAX));
-    assert_eq!(dropped.load(Ordering::SeqCst), 2);
+    let (dropped, made) = [dropped, made]
+        .map(|count| count.load(Ordering::SeqCst))
+        .into();
+    assert_eq!(dropped + 1, made);
 
     let (dropped, results) = bombs(5);
     let begun = AtomicUsize::new(0);

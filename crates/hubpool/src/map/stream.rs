@@ -247,7 +247,10 @@ where
             let (taken, tickets) = this.map.batch.take_into(&mut this.results, workers);
             this.map.issue(crew, tickets);
             match taken {
-                TakenInto::Ready => return Poll::Ready(this.next_result()),
+                TakenInto::Ready if this.ahead > this.results.len() => {
+                    return Poll::Ready(this.next_result());
+                }
+                TakenInto::Ready => {}
                 TakenInto::Pending => {
                     if goes_on {
                         context.waker().wake_by_ref();
