@@ -5,7 +5,7 @@
 //! meet. With `--cfg tsan` the lock is one that is built together with the engine, so that
 //! `ThreadSanitizer` sees it work.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{Arc, MutexGuard, atomic};
@@ -88,15 +88,6 @@ impl Condvar {
 
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
-    }
-}
-
-/// How much time has passed. Without a clock, none does.
-pub(crate) fn time_since(start: Instant) -> Duration {
-    if cfg!(loom) {
-        Duration::ZERO
-    } else {
-        start.elapsed()
     }
 }
 

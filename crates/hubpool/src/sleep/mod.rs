@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 pub(crate) use pace::Pace;
 
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Arc, time_since, watch_time};
+use crate::sync::{Arc, watch_time};
 
 /// How long a search lasts at most, and how long a worker that has found a job waits for its
 /// submitter to let go. To sleep on a futex and be woken costs 5 to 50 us, and more where a core
@@ -34,8 +34,7 @@ const FIRST_TRUST: u32 = 8;
 const MOST_TRUST: u32 = 64;
 /// Without trust, one search in this many is made all the same, to learn
 /// whether searching has begun to pay; and in up to so many, while what it
-/// learns is that others need the core, or once so many times as much time has
-/// passed as the last one took: that is the most that searches in vain may cost.
+/// learns is that others need the core.
 const PROBE_EVERY: u32 = 32;
 const RAREST_PROBE: u32 = 4096;
 /// All of these are patient at first, and one in up to so many if that is in vain.
@@ -175,9 +174,6 @@ pub(crate) struct Search {
     /// from one to the next.
     probes: AtomicU32,
     patient_every: AtomicU32,
-    /// When there shall be one all the same, if that is so many; in nanoseconds from the beginning.
-    due: AtomicU64,
-    beginning: Instant,
 }
 
 impl Search {
@@ -188,8 +184,6 @@ impl Search {
             pause: AtomicU32::new(PROBE_EVERY),
             probes: AtomicU32::new(0),
             patient_every: AtomicU32::new(1),
-            due: AtomicU64::new(u64::MAX),
-            beginning: Instant::now(),
         }
     }
 
@@ -202,12 +196,7 @@ impl Search {
         let left = self.skipped.load(Ordering::Relaxed);
         self.skipped
             .store(left.saturating_sub(1), Ordering::Relaxed);
-        left == 0 || self.is_due(time_since(self.beginning))
-    }
-
-    /// Whether the last search was made so long ago that one more costs little, where there are few.
-    fn is_due(&self, now: Duration) -> bool {
-        !self.is_undisturbed() && nanos(now) > self.due.load(Ordering::Relaxed)
+        left == 0
     }
 
     /// Whether nobody else has needed the core of late.
@@ -230,13 +219,12 @@ impl Search {
         if won {
             watch(SEARCH_TIME, ready);
         }
-        let took = time_since(start);
         let late = if excused() {
             0
         } else {
-            lateness(took, SEARCH_TIME)
+            lateness(start, SEARCH_TIME)
         };
-        self.conclude(won, late, took);
+        self.learn(won, late);
     }
 
     /// Watches until `found`, if that pays, as shortly as who polls may stay: whoever polls
@@ -247,8 +235,7 @@ impl Search {
         }
         let start = Instant::now();
         let won = watch(GLANCE_TIME, found);
-        let took = time_since(start);
-        self.conclude(won, lateness(took, GLANCE_TIME), took);
+        self.learn(won, lateness(start, GLANCE_TIME));
         won
     }
 
@@ -272,13 +259,6 @@ impl Search {
         }
     }
 
-    fn conclude(&self, won: bool, late: u32, took: Duration) {
-        self.learn(won, late);
-        if self.trust.load(Ordering::Relaxed) == 0 {
-            self.put_off(took, time_since(self.beginning));
-        }
-    }
-
     /// Learns whether a search has won, and how late it came back.
     fn learn(&self, won: bool, late: u32) {
         let mut trust = self.trust.load(Ordering::Relaxed);
@@ -293,13 +273,10 @@ impl Search {
         } else if won {
             trust = MOST_TRUST.min(trust + 1);
             self.patient_every.store(1, Ordering::Relaxed);
+            // Slower than it grows: where every second search is late, few are made.
+            pause = PROBE_EVERY.max(pause - pause / 4);
         } else {
             trust = trust.saturating_sub(1);
-        }
-        if late == 0 {
-            // Nobody else has needed the core. Slower than it grows: where every second search is late,
-            // few are made.
-            pause = PROBE_EVERY.max(pause - pause / 4);
         }
         self.trust.store(trust, Ordering::Relaxed);
         self.pause.store(pause, Ordering::Relaxed);
@@ -307,21 +284,11 @@ impl Search {
             self.skipped.store(pause, Ordering::Relaxed);
         }
     }
-
-    /// Notes when the next search is due, after one that has taken so long.
-    fn put_off(&self, took: Duration, now: Duration) {
-        let due = now.saturating_add(PROBE_EVERY * took);
-        self.due.store(nanos(due), Ordering::Relaxed);
-    }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// How many times its limit a search took, if that was so long that somebody else had the core; else 0.
-fn lateness(took: Duration, limit: Duration) -> u32 {
-    let times = took.as_nanos() / limit.as_nanos().max(1);
+fn lateness(start: Instant, limit: Duration) -> u32 {
+    let times = start.elapsed().as_nanos() / limit.as_nanos().max(1);
     let times = u32::try_from(times).unwrap_or(u32::MAX);
     if times < LATE { 0 } else { times }
 }
@@ -343,8 +310,6 @@ fn watch(time: Duration, found: impl Fn() -> bool) -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::time::Duration;
-
     use super::{
         FIRST_TRUST, MOST_TRUST, Ordering, PATIENCE, PROBE_EVERY, RAREST_PROBE, SEARCH_TIME, Search,
     };
@@ -393,11 +358,6 @@ mod tests {
             search.learn(true, FIRST_TRUST);
         }
         assert_eq!(skipped(&search), RAREST_PROBE);
-        // Or when so much time has passed that one costs little.
-        let (took, ago) = (Duration::from_millis(4), Duration::from_millis(128));
-        search.put_off(took, Duration::from_secs(1));
-        assert!(!search.is_due(Duration::from_secs(1) + ago));
-        assert!(search.is_due(Duration::from_secs(1) + ago + Duration::from_nanos(1)));
         // One that wins in time earns trust again, bit by bit.
         for _ in 0..20 {
             search.learn(true, 0);
@@ -405,22 +365,6 @@ mod tests {
         }
         lose_all_trust(&search);
         assert_eq!(skipped(&search), PROBE_EVERY);
-    }
-
-    #[test]
-    fn searches_that_find_nothing_but_keep_the_core_are_made_more_often_again() {
-        let search = Search::new();
-        for _ in 0..100 {
-            search.learn(true, FIRST_TRUST);
-        }
-        search.put_off(Duration::ZERO, Duration::ZERO);
-        for _ in 0..20 {
-            search.learn(false, 0);
-        }
-        assert_eq!(skipped(&search), PROBE_EVERY);
-        // How much time has passed is nobody's affair then.
-        assert!(search.is_undisturbed());
-        assert!(!search.is_due(Duration::MAX));
     }
 
     #[test]
