@@ -96,10 +96,11 @@ instructions: ## Count the instructions of the engine's hot paths, under valgrin
 	cargo install -q --root target/tools gungraun-runner@$(shell sed -n 's/^gungraun = "\(.*\)"/\1/p' crates/hubpool/Cargo.toml)
 	GUNGRAUN_RUNNER="$(CURDIR)/target/tools/bin/gungraun-runner" cargo bench -q -p hubpool --bench instructions
 
-lint: build instructions ## Check format, lints, types and stubs.
+lint: build instructions ## Check format, lints, types, stubs and the links of the documentation.
 	cargo fmt --check
 	RUSTFLAGS=-Dwarnings cargo clippy -q --workspace --all-targets
 	RUSTFLAGS=-Dwarnings cargo clippy -q --workspace --all-targets --all-features
+	RUSTDOCFLAGS=-Dwarnings cargo doc -q -p hubpool --no-deps --all-features
 	$(PY) -m ruff format --check -q
 	$(PY) -m ruff check -q
 	$(PY) -m mypy
