@@ -14,7 +14,7 @@
 //!
 //! No function here blocks for longer than another thread needs to move a value, but for
 //! [`Pool::next`], [`Pool::next_when`], [`Turnstile::enter`] and [`until_needed`], which block a worker, and
-//! [`Outbox::look_out`], which keeps the hub for some 60 us. A count that is taken back more often than it
+//! [`Outbox::look_out`], which keeps the hub for some 60 us, and now and then for 300. A count that is taken back more often than it
 //! was given is a mistake that may not be noticed.
 //!
 //! # Example

@@ -43,7 +43,7 @@
 //! 3. *It runs*, between the hooks, in order of submission. A panic is caught.
 //! 4. *It ends.* The function is gone, the slot is free, and then the result can be seen; whoever awaits it is
 //!    woken with no lock held. The thread takes the next task, or looks out for one for up to 60 us,
-//!    as long as that pays, and then sleeps without using the processor. Who polls the `Task` for the first time looks for it
+//!    as long as that pays, or now and then for up to 300, to learn whether it would, and then sleeps without using the processor. Who polls the `Task` for the first time looks for it
 //!    for up to 5 us, as long as that pays.
 //!
 //! # Guarantees
@@ -76,6 +76,8 @@
 //! - a task that waits for another task or map of its own pool, by a `blocking_` function, [`Task::wait`],
 //!   [`MapTask::wait`] or [`Blocking`]'s `next`, once all threads do; with [`join`](ThreadPool::join) and
 //!   [`join_timeout`](ThreadPool::join_timeout) it also waits for itself;
+//! - tasks that wait for what their submitter does after it has [spawned](ThreadPool::spawn) another one: where the
+//!   [`backlog`](Builder::backlog) is large, it waits for a slot until half of them have come back;
 //! - a task that waits for one of another pool, if [`set_thread_limit`] leaves that no thread; so with a limit of 1;
 //! - more items of one map that wait for each other than there may be threads, which is
 //!   [`maxsize`](ThreadPool::maxsize);

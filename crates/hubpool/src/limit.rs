@@ -116,12 +116,12 @@ impl ThreadLimit {
                 let wanted = crew.recruits();
                 if wanted {
                     threads.count(&crew);
-                    threads.line_up(&crew);
                 }
                 (crew, wanted)
             };
-            if counted {
-                crew.start_counted();
+            // Where the system starts none, it must not come to its turn again at once.
+            if counted && crew.start_counted() {
+                self.threads.lock().line_up(&crew);
             }
         }
     }

@@ -163,7 +163,7 @@ impl<M> Outbox<M> {
         self.search.pays()
     }
 
-    /// Watches for messages for a short time, as a worker searches for a job,
+    /// Watches for messages for some 60 us, or now and then 300, as a worker searches for a job,
     /// and takes what there is. The next push asks for a wake-up, unless one
     /// has not been answered yet.
     ///

@@ -51,6 +51,8 @@ trait Outcome<T>: Send + Sync {
     fn forget(&self);
 }
 
+const AWAITED_AGAIN: &str = "a task was awaited again after its result had been taken";
+
 struct TaskCell<F, T> {
     stage: Mutex<Stage<F, T>>,
 }
@@ -178,7 +180,7 @@ impl<T> Future for Task<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let cell = self.cell.as_ref();
-        let cell = cell.expect("a task was awaited again after its result had been taken");
+        let cell = cell.expect(AWAITED_AGAIN);
         let poll = cell.poll(context);
         if poll.is_ready() {
             self.cell = None;
@@ -367,9 +369,8 @@ impl<F: Send, T: Send> Outcome<T> for TaskCell<F, T> {
             Stage::Done(result) => Poll::Ready(Ok(result)),
             Stage::Failed(failure) if failure.resume => failure.error.resume(),
             Stage::Failed(failure) => Poll::Ready(Err(failure.error)),
-            _ => unreachable!(
-                "only a task that has its cell polls it, and it gives it up with the result"
-            ),
+            // Its panic has been resumed.
+            _ => panic!("{AWAITED_AGAIN}"),
         }
     }
 

@@ -296,7 +296,12 @@ impl ThreadPool {
     pub fn set_size(&self, size: usize) {
         let crew = self.crew();
         crew.pool.shrink_to(size);
-        while crew.pool.register_up_to(size) && crew.start() {}
+        // They may end while others are started, if they are to be idle for a short time only.
+        for _ in 0..size {
+            if !(crew.pool.register_up_to(size) && crew.start()) {
+                break;
+            }
+        }
     }
 
     /// The most threads. Any thread; does not block.

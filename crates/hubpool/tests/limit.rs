@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use hubpool::{Task, ThreadPool, set_thread_limit};
+use hubpool::{Task, TaskError, ThreadPool, set_thread_limit};
 
 #[test]
 fn pools_at_the_limit_take_turns_and_all_tasks_run() {
@@ -87,6 +87,17 @@ fn pools_at_the_limit_take_turns_and_all_tasks_run() {
     meet(4);
     assert!(short.join_timeout(Duration::from_secs(30)), "{short:?}");
     assert_eq!(short.size(), 4);
+
+    // Who has waited for a thread that the system does not start is told so.
+    set_thread_limit(NonZeroUsize::new(1));
+    short.set_maxsize(1);
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let first = short.apply_async(move || wait.recv().unwrap());
+    let impossible = ThreadPool::builder().maxsize(2).stack_size(1 << 46).build();
+    let second = impossible.apply_async(|| 7);
+    go.send(()).unwrap();
+    first.wait().unwrap();
+    assert!(matches!(second.wait(), Err(TaskError::NoThread(_))));
 
     // Without a limit they grow again.
     set_thread_limit(None);

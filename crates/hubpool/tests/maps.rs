@@ -107,18 +107,28 @@ fn poll_until_asleep(stream: &mut (impl Stream + Unpin)) {
 }
 
 /// What counts how often it is dropped, and panics then.
-struct Bomb(Arc<AtomicUsize>);
+struct Bomb(Option<Arc<AtomicUsize>>);
+
+impl Bomb {
+    fn defuse(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        panic!("a destructor's panic");
+        if let Some(dropped) = &self.0 {
+            dropped.fetch_add(1, Ordering::SeqCst);
+            panic!("a destructor's panic");
+        }
     }
 }
 
 fn bombs(count: usize) -> (Arc<AtomicUsize>, Vec<Bomb>) {
     let dropped = Arc::new(AtomicUsize::new(0));
-    let bombs = (0..count).map(|_| Bomb(Arc::clone(&dropped))).collect();
+    let bombs = (0..count)
+        .map(|_| Bomb(Some(Arc::clone(&dropped))))
+        .collect();
     (dropped, bombs)
 }
 
@@ -155,11 +165,11 @@ fn what_destructors_of_items_and_results_panic_with_is_nobody_elses() {
         let (dropped, made) = (Arc::clone(&dropped), Arc::clone(&made));
         move |_| {
             made.fetch_add(1, Ordering::SeqCst);
-            Bomb(Arc::clone(&dropped))
+            Bomb(Some(Arc::clone(&dropped)))
         }
     };
     let mut stream = pool.imap(f, 0..100).blocking();
-    std::mem::forget(stream.next().unwrap().unwrap());
+    stream.next().unwrap().unwrap().defuse();
     drop(stream);
     assert!(pool.join_timeout(Duration::MAX));
     let (dropped, made) = [dropped, made]
@@ -172,7 +182,7 @@ fn what_destructors_of_items_and_results_panic_with_is_nobody_elses() {
     let map = pool.map_async(
         move |bomb| {
             if begun.fetch_add(1, Ordering::SeqCst) == 2 {
-                std::mem::forget(bomb);
+                bomb.defuse();
                 panic!("no luck");
             }
             bomb

@@ -690,3 +690,29 @@ fn what_a_withdrawn_task_drops_and_whom_it_wakes_may_panic() {
     go.send(()).unwrap();
     first.wait().unwrap();
 }
+
+#[test]
+fn set_size_returns_though_threads_end_as_soon_as_they_start() {
+    let idle = Some(Duration::ZERO);
+    let pool = ThreadPool::builder()
+        .maxsize(100)
+        .idle_timeout(idle)
+        .build();
+    pool.set_size(100);
+    assert!(pool.size() <= 100);
+}
+
+#[test]
+fn a_task_that_is_awaited_again_says_so_also_after_a_panic_that_was_resumed() {
+    let pool = ThreadPool::builder()
+        .panic_policy(PanicPolicy::Resume)
+        .build();
+    let mut task = pool.apply_async(|| panic!("no luck"));
+    for message in ["no luck", "awaited again"] {
+        let task = std::panic::AssertUnwindSafe(|| futures::executor::block_on(&mut task).is_ok());
+        let payload = catch_unwind(task).unwrap_err();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        assert!(text.unwrap().contains(message), "{text:?}");
+    }
+}

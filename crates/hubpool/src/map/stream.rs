@@ -29,13 +29,15 @@ const LOOK_AHEAD: usize = 1024;
 const TAKE_TIME: Duration = Duration::from_micros(50);
 /// How many items are taken at most before the workers get them.
 const MOST_TAKEN: usize = 256;
+/// And after how many of them the clock is looked at.
+const LOOK_EVERY: usize = 8;
 
 /// The results of a map, one after another: a [`Stream`], which does nothing until it is polled.
 ///
 /// Who reads it also takes the items from their source, up to
 /// [`look_ahead`](Self::look_ahead) items ahead of the results: so an iterator must not wait for
 /// one of these results. Its `next` runs on the thread that polls, for some 50 us at a time, or as long as
-/// it takes for one item: a source that blocks belongs behind a channel, and into
+/// it takes for one item, or for eight once they get slow: a source that blocks belongs behind a channel, and into
 /// [`imap_stream`](ThreadPool::imap_stream).
 ///
 /// A panic of an item is its result; the others go on. A panic of the source goes on in who reads, and
@@ -159,7 +161,7 @@ where
         let mut last = begin;
         while room(self) > 0 {
             let group = self.group.min(room(self));
-            let Some(next) = self.take_group(group, context) else {
+            let Some(next) = self.take_group(group, begin, context) else {
                 return false;
             };
             if !self.hand_over() {
@@ -187,12 +189,20 @@ where
         false
     }
 
-    /// Takes up to so many items. Ready: whether there may be more. `None`: there is no source any more.
-    fn take_group(&mut self, group: usize, context: &mut Context<'_>) -> Option<Poll<bool>> {
+    /// Takes up to so many items, fewer if it has become late. Ready: whether there may be more. `None`:
+    /// there is no source any more.
+    fn take_group(
+        &mut self,
+        group: usize,
+        begin: Instant,
+        context: &mut Context<'_>,
+    ) -> Option<Poll<bool>> {
         let source = self.source.as_mut()?;
         self.asking = true;
         let next = loop {
-            if self.items.len() >= group {
+            let count = self.items.len();
+            let looks = count > 0 && count.is_multiple_of(LOOK_EVERY);
+            if count >= group || (looks && begin.elapsed() > TAKE_TIME) {
                 break Poll::Ready(true);
             }
             match source.as_mut().poll_next(context) {

@@ -222,7 +222,7 @@ impl Search {
         let late = if excused() {
             0
         } else {
-            lateness(start, SEARCH_TIME)
+            lateness(start + limit.saturating_sub(SEARCH_TIME), SEARCH_TIME)
         };
         self.learn(won, late);
     }
