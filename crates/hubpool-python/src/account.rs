@@ -169,12 +169,10 @@ impl Account {
     /// Has so many slots pay for those that are owed; returns how many are left. Fewer than none
     /// pay nothing.
     fn pay(&self, slots: isize) -> isize {
-        let mut left = slots;
-        while left > 0 && self.owed.load(Ordering::Relaxed) > 0 {
-            self.owed.fetch_sub(1, Ordering::Relaxed);
-            left -= 1;
-        }
-        left
+        let owed = self.owed.load(Ordering::Relaxed);
+        let paid = owed.min(usize::try_from(slots).unwrap_or(0));
+        self.owed.store(owed - paid, Ordering::Relaxed);
+        slots - paid.cast_signed()
     }
 
     /// Gives a task's result its value. If that fails, for want of stack for instance, nothing has

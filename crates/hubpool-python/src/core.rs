@@ -162,12 +162,6 @@ impl Core {
     fn retire_to(&self, size: Option<usize>) {
         self.pool.retire_to(size.unwrap_or(usize::MAX));
     }
-
-    /// Workers that are asleep for want of jobs.
-    #[getter]
-    fn idle(&self) -> usize {
-        self.pool.idle()
-    }
 }
 
 impl Core {

@@ -167,13 +167,14 @@ where
             if !self.hand_over() {
                 return false;
             }
-            if next.is_pending() {
-                return false;
-            }
-            if let Poll::Ready(false) = next {
-                self.source = None;
-                self.map.tell(self.map.batch.exhaust());
-                return false;
+            match next {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => {
+                    self.source = None;
+                    self.map.tell(self.map.batch.exhaust());
+                    return false;
+                }
+                Poll::Pending => return false,
             }
             let now = Instant::now();
             self.group = if now - last > TAKE_TIME {
