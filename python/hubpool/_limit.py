@@ -66,6 +66,7 @@ class ThreadLimit:
             if count > 1:
                 self._threads[core] = count - 1
             else:
+                self._wanting.pop(core, None)
                 # Nobody of it is left to retire, and who comes next is not meant.
                 core.retire_to(None)
         self._pass_on()

@@ -102,6 +102,14 @@ impl Crew {
         self.maps.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
+    /// Has each of the maps call one more worker, if it could use one.
+    pub(crate) fn call_workers(self: &Arc<Self>, maps: Vec<Arc<dyn AtWork>>) {
+        for map in maps {
+            // It may be its last owner who drops it here, and what it holds.
+            shielded(|| map.call_worker(self));
+        }
+    }
+
     /// Starts threads for the jobs that wait, as far as that is allowed.
     pub(crate) fn man(self: &Arc<Self>) {
         while self.recruits() && self.start() {}
@@ -117,10 +125,15 @@ impl Crew {
         if !ThreadLimit::of_process().take(self) {
             return false;
         }
-        self.start_counted()
+        let started = self.start_counted();
+        if !started {
+            ThreadLimit::of_process().give_back(self);
+        }
+        started
     }
 
-    /// Does as [`start`](Self::start), for a thread that the limit has counted.
+    /// Does as [`start`](Self::start), for a thread that the limit has counted, and does so still if it is
+    /// not started.
     pub(crate) fn start_counted(self: &Arc<Self>) -> bool {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let mut thread = thread::Builder::new().name(format!("{}-{number}", self.settings.name));
@@ -132,7 +145,6 @@ impl Crew {
             return true;
         };
         self.pool.unregister();
-        ThreadLimit::of_process().give_back(self);
         if self.pool.workers() == 0 {
             self.refuse_queue(&Refusal::NoThread(Arc::new(error)));
         }

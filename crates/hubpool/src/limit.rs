@@ -119,9 +119,17 @@ impl ThreadLimit {
                 }
                 (crew, wanted)
             };
-            // Where the system starts none, it must not come to its turn again at once.
-            if counted && crew.start_counted() {
-                self.threads.lock().line_up(&crew);
+            if !counted {
+                continue;
+            }
+            let started = crew.start_counted();
+            let mut threads = self.threads.lock();
+            if !started {
+                // Where the system starts none, it must not come to its turn again at once.
+                threads.discount(&crew);
+            } else if crew.pool.workers() > 0 {
+                // If its thread has ended already, that has seen to it.
+                threads.line_up(&crew);
             }
         }
     }
@@ -195,6 +203,7 @@ impl Threads {
             self.counts[place].1 -= 1;
             if self.counts[place].1 == 0 {
                 self.counts.swap_remove(place);
+                self.wanting.retain(|other| !Arc::ptr_eq(other, crew));
                 // Nobody of it is left to retire, and who comes next is not meant.
                 crew.pool.retire_to(usize::MAX);
             }

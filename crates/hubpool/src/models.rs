@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use loom::future::block_on;
+use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 
 use crate::builder::Builder;
@@ -50,6 +51,31 @@ fn slots_are_passed_on() {
         user();
         other.join().unwrap();
         assert_eq!(slots.outstanding(), 0);
+    });
+}
+
+/// Bad: the limit that stays is not the one of the maxsize that stays, though two set both.
+#[test]
+fn the_last_limit_is_that_of_the_last_maxsize() {
+    check(|| {
+        let pool = Arc::new((Slots::new(1, 1), AtomicUsize::new(1)));
+        let set = |to| {
+            let pool = Arc::clone(&pool);
+            move || {
+                let (slots, maxsize) = &*pool;
+                maxsize.store(to, Ordering::Relaxed);
+                slots.set_limit(|| {
+                    let maxsize = maxsize.load(Ordering::Relaxed);
+                    (maxsize, maxsize)
+                });
+            }
+        };
+        let other = thread::spawn(set(1));
+        set(2)();
+        other.join().unwrap();
+        let (slots, maxsize) = &*pool;
+        let free = (0..3).take_while(|_| poll_once(slots.take())).count();
+        assert_eq!(free, maxsize.load(Ordering::Relaxed));
     });
 }
 

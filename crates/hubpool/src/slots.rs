@@ -72,10 +72,16 @@ impl Slots {
         slots(word) + tickets(word)
     }
 
-    pub(crate) fn set_limit(&self, limit: usize, workers: usize) {
-        self.limit.store(limit, Ordering::Relaxed);
-        self.low.store(low(limit, workers), Ordering::Relaxed);
-        let wakers = self.settle(&mut self.line.lock(), true);
+    /// Sets the limit, and how many workers make use of slots, to what is told under the lock: where two
+    /// set it at once, the last one is told what is so in the end.
+    pub(crate) fn set_limit(&self, limits: impl FnOnce() -> (usize, usize)) {
+        let wakers = {
+            let mut line = self.line.lock();
+            let (limit, workers) = limits();
+            self.limit.store(limit, Ordering::Relaxed);
+            self.low.store(low(limit, workers), Ordering::Relaxed);
+            self.settle(&mut line, true)
+        };
         wakers.wake();
     }
 

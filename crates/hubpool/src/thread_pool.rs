@@ -265,10 +265,8 @@ impl ThreadPool {
         }
         count += crew.refuse_queue(&Refusal::Cancelled);
         crew.pool.shrink_to(0);
-        for map in maps {
-            // What stands behind an item that runs still wants a thread, whose ticket may just have gone.
-            map.call_worker(crew);
-        }
+        // What stands behind an item that runs still wants a thread, whose ticket may just have gone.
+        crew.call_workers(maps);
         count
     }
 
@@ -297,7 +295,7 @@ impl ThreadPool {
         let crew = self.crew();
         crew.pool.shrink_to(size);
         // They may end while others are started, if they are to be idle for a short time only.
-        for _ in 0..size {
+        for _ in 0..size.min(crew.pool.maxsize()) {
             if !(crew.pool.register_up_to(size) && crew.start()) {
                 break;
             }
@@ -331,12 +329,12 @@ impl ThreadPool {
         assert!(maxsize > 0, "a pool needs a thread: maxsize is 0");
         let crew = self.crew();
         crew.pool.set_maxsize(maxsize);
-        crew.slots
-            .set_limit(crew.settings.backlog_for(maxsize), maxsize);
+        crew.slots.set_limit(|| {
+            let maxsize = crew.pool.maxsize();
+            (crew.settings.backlog_for(maxsize), maxsize)
+        });
         crew.man();
-        for map in crew.maps() {
-            map.call_worker(crew);
-        }
+        crew.call_workers(crew.maps());
     }
 
     /// Tasks that were submitted and have not ended, running ones among them. A map counts as one

@@ -1,7 +1,7 @@
 //! One limit on the threads of all pools. It is the process's, so this is a process of its own.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
@@ -99,9 +99,52 @@ fn pools_at_the_limit_take_turns_and_all_tasks_run() {
     first.wait().unwrap();
     assert!(matches!(second.wait(), Err(TaskError::NoThread(_))));
 
+    // However many they are, on however small a stack they are told.
+    let teller = ThreadPool::builder()
+        .maxsize(1)
+        .stack_size(128 << 10)
+        .build();
+    drop(short.apply_async(|| ()));
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let first = teller.apply_async(move || wait.recv().unwrap());
+    let many: Vec<_> = (0..2_000)
+        .map(|_| ThreadPool::builder().maxsize(2).stack_size(1 << 46).build())
+        .collect();
+    let told: Vec<_> = many.iter().map(|pool| pool.apply_async(|| 7)).collect();
+    go.send(()).unwrap();
+    first.wait().unwrap();
+    for task in told {
+        assert!(matches!(task.wait(), Err(TaskError::NoThread(_))));
+    }
+
+    // Pools that have had their turn and are dropped are gone, though others always wait for theirs.
+    let (stop, alive) = (Arc::new(AtomicBool::new(false)), Arc::new(()));
+    for pool in [&short, &teller] {
+        (0..4).for_each(|_| again(pool.clone(), Arc::clone(&stop)));
+    }
+    for _ in 0..50 {
+        let mark = Arc::clone(&alive);
+        let pool = ThreadPool::builder()
+            .maxsize(2)
+            .before_task(move || drop(mark.clone()))
+            .build();
+        pool.apply_async(|| ()).wait().unwrap();
+    }
+    let left = Arc::strong_count(&alive) - 1;
+    assert!(left < 10, "{left} of 50 pools have stayed");
+    stop.store(true, Ordering::SeqCst);
+
     // Without a limit they grow again.
     set_thread_limit(None);
     short.set_maxsize(5);
     short.set_size(5);
     assert_eq!(short.size(), 5);
+}
+
+/// Has always something to do, until it shall stop.
+fn again(pool: ThreadPool, stop: Arc<AtomicBool>) {
+    if !stop.load(Ordering::SeqCst) {
+        let same = pool.clone();
+        drop(pool.apply_async(move || again(same, stop)));
+    }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::stream::FusedStream;
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use hubpool::{MapTask, PanicPolicy, TaskError, ThreadPool};
 
 const ITEMS: usize = 3_000;
@@ -130,6 +130,45 @@ fn bombs(count: usize) -> (Arc<AtomicUsize>, Vec<Bomb>) {
         .map(|_| Bomb(Some(Arc::clone(&dropped))))
         .collect();
     (dropped, bombs)
+}
+
+/// A waker that drops the map whose reader it wakes.
+struct Dropper(Mutex<Option<MapTask<()>>>);
+
+impl Wake for Dropper {
+    fn wake(self: Arc<Self>) {
+        drop(self.0.lock().unwrap().take());
+    }
+}
+
+#[test]
+fn what_the_destructor_of_a_map_s_function_panics_with_is_not_kill_s() {
+    let pool = ThreadPool::new(1);
+    let (go, wait) = channel::<()>();
+    let first = pool.apply_async(move || wait.recv().unwrap());
+    let (dropped, mut bombs) = bombs(1);
+    let bomb = bombs.pop();
+    let mut map = pool.map_async(
+        move |_| {
+            let _ = &bomb;
+        },
+        [1, 2, 3],
+    );
+    let reader = Arc::new(Dropper(Mutex::new(None)));
+    let waker = Waker::from(Arc::clone(&reader));
+    assert!(
+        map.poll_unpin(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    *reader.0.lock().unwrap() = Some(map);
+    while pool.stats().queued > 1 {
+        thread::yield_now();
+    }
+    assert_eq!(pool.kill(), 1);
+    go.send(()).unwrap();
+    first.wait().unwrap();
+    assert!(pool.join_timeout(Duration::MAX));
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
 }
 
 #[test]

@@ -509,6 +509,18 @@ MISTAKES = {
             shielded(|| drop(outcome));
 """,
     ),
+    "the limit is asked for before the lock": Mistake(
+        "models::the_last_limit_is_that_of_the_last_maxsize",
+        "slots.rs",
+        """
+            let mut line = self.line.lock();
+            let (limit, workers) = limits();
+""",
+        """
+            let (limit, workers) = limits();
+            let mut line = self.line.lock();
+""",
+    ),
     "a task whose result nobody takes is not told so": Mistake(
         "models::after_the_end_no_result_is_left_that_nobody_takes",
         "task.rs",

@@ -698,8 +698,10 @@ fn set_size_returns_though_threads_end_as_soon_as_they_start() {
         .maxsize(100)
         .idle_timeout(idle)
         .build();
-    pool.set_size(100);
-    assert!(pool.size() <= 100);
+    for size in [100, usize::MAX] {
+        pool.set_size(size);
+        assert!(pool.size() <= 100);
+    }
 }
 
 #[test]
