@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class HubWake:
     def __init__(self, hub: Any) -> None:
         self._watcher: Any = None
         self._lookout: Any = None
-        self.native = Wake()
+        self.native = Wake(_clock_of(hub))
         #: Kept here for a forked child, which may not ask the native part.
         self.fileno = self.native.fileno()
         self._hub: Callable[[], Any] = weakref.ref(hub)
@@ -236,7 +237,9 @@ class HubWake:
             self._stop_looking_out()
             self.adjust()
             return
-        if _gevent.would_sleep(hub) and not self._deliver(self.native.look_out):
+        if _gevent.would_sleep(hub) and not (
+            self._deliver(self.native.look_out) and self.native.look_out_paid
+        ):
             self._stop_looking_out()
 
     def stand_in(self) -> bool:
@@ -252,10 +255,9 @@ class HubWake:
             if hub is None or getcurrent() is hub or not _gevent.would_sleep(hub):
                 return False
             found = self._deliver(native.stand_in, elsewhere=hub)
-            if found:
-                return True
-            if found is not None:
+            if found is not None and not (found and native.look_out_paid):
                 self._stop_looking_out()
+            return bool(found)
         return False
 
     def drain(self) -> None:
@@ -320,6 +322,17 @@ class HubWake:
         hub = self._hub()
         if hub is not None:
             hub.handle_error(context, *exc_info)
+
+
+def _clock_of(hub: Any) -> int | None:
+    """Return the clock that shows for how long the hub's thread has run, if this is it."""
+    here = _gevent.get_thread_ident()
+    # Not every system has such clocks; and it is not safe to ask for that of a thread that may have ended.
+    clock_of_thread = getattr(time, "pthread_getcpuclockid", None)
+    if clock_of_thread is None or hub.thread_ident != here:
+        return None
+    clock: int = clock_of_thread(here)
+    return clock
 
 
 def _close(*watchers: Any) -> None:

@@ -80,6 +80,36 @@ def test_it_leaves_the_hub_its_turn(wake: HubWake) -> None:
     assert wake.native.stand_in() is not None
 
 
+class _Late:
+    """The native part of a wake whose look-outs find something, and come back late."""
+
+    look_out_paid = False
+
+    def __init__(self, native: Any) -> None:
+        self.__dict__["_native"] = native
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._native, name, value)
+
+
+def test_who_finds_something_late_looks_out_no_more(wake: HubWake) -> None:
+    native = wake.native
+    wake.native = _Late(native)  # type: ignore[assignment] # it stands in for it
+    try:
+        for look in (wake.stand_in, wake._on_idle):
+            native.post((_Anywhere(), None, None, None))
+            native.looks_out = True
+            # The first time may be the hub's turn.
+            assert look() or look() or look == wake._on_idle
+            assert not native.undelivered
+            assert not native.looks_out
+    finally:
+        wake.native = native
+
+
 def test_an_error_is_reported_in_the_hubs_greenlet(
     pool: hubpool.ThreadPool, wake: HubWake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,9 @@ use pyo3::prelude::*;
 const ATTACHED_TIME: Duration = Duration::from_millis(1);
 const ATTACHED_TIME_ON_ONE_CORE: Duration = Duration::from_micros(200);
 
+/// How often a worker that keeps it looks whether the hub has woken up meanwhile, and so waits for it.
+const LOOK_EVERY: Duration = Duration::from_micros(50);
+
 /// How long a worker then stays away, at least: a thread that waits for the
 /// interpreter needs some time to wake up, or the worker would have it again
 /// before. The system makes some 50 microseconds of it.
@@ -37,6 +40,9 @@ pub struct Hold {
     /// When the worker was last idle, or kept it for a whole interval.
     fair: Instant,
     fair_time: Duration,
+    /// When the worker last had a look at the hub's clock, or could have had one, and what it showed.
+    looked: Instant,
+    hub_clock: Option<u64>,
 }
 
 impl Hold {
@@ -49,6 +55,8 @@ impl Hold {
             since: Instant::now(),
             fair: Instant::now(),
             fair_time: Duration::from_secs_f64(interval * 1.2).max(ATTACHED_TIME),
+            looked: Instant::now(),
+            hub_clock: None,
         })
     }
 
@@ -64,6 +72,17 @@ impl Hold {
         self.since.elapsed() >= limit
     }
 
+    /// Whether the hub's thread has run since the last look at its clock: it is about something, and may
+    /// wait for the interpreter. Where it is not known for how long it has run, it has not.
+    pub fn hub_has_run(&mut self, clock: impl FnOnce() -> Option<u64>) -> bool {
+        if self.looked.elapsed() < LOOK_EVERY || self.is_fair_turn() {
+            return false;
+        }
+        self.looked = Instant::now();
+        let before = std::mem::replace(&mut self.hub_clock, clock());
+        before.is_some() && before != self.hub_clock
+    }
+
     /// Notes that the worker has the interpreter again. If it has been `busy`, it only let others
     /// go first.
     pub fn renew(&mut self, busy: bool) {
@@ -72,6 +91,7 @@ impl Hold {
             self.fair = now;
         }
         self.since = now;
+        self.looked = now;
     }
 
     fn is_fair_turn(&self) -> bool {

@@ -428,9 +428,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Lets others have the interpreter if the worker has had it for long. Returns whether it has.
+    /// Lets others have the interpreter if the worker has had it for long, or the hub seems to want it.
+    /// Returns whether it has.
     pub fn give_way(&self, py: Python<'_>) -> PyResult<bool> {
-        let over = self.desk.lock().map_err(poisoned)?.hold.is_over();
+        let over = {
+            let mut desk = self.desk.lock().map_err(poisoned)?;
+            let Desk { hold, wake, .. } = &mut *desk;
+            hold.is_over() || hold.hub_has_run(|| wake.as_ref()?.get().clock(py))
+        };
         if over {
             detached(py, &self.core.get().turnstile, stay_away);
             self.desk.lock().map_err(poisoned)?.hold.renew(true);

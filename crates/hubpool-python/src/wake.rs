@@ -65,6 +65,9 @@ pub struct Wake {
     stand_in_since: Mutex<Option<Instant>>,
     /// `None` once it is closed.
     ends: Mutex<Option<Ends>>,
+    /// The clock of the hub's thread, if it is known, and what reads it.
+    clock: Option<Py<PyAny>>,
+    read_clock: Py<PyAny>,
 }
 
 struct Ends {
@@ -75,8 +78,9 @@ struct Ends {
 
 #[pymethods]
 impl Wake {
+    /// `clock` is the one that shows for how long the hub's thread has run, as `time` numbers them.
     #[new]
-    fn new() -> PyResult<Self> {
+    fn new(py: Python<'_>, clock: Option<Py<PyAny>>) -> PyResult<Self> {
         let (reader, writer) = open().map_err(std::io::Error::from)?;
         Ok(Self {
             outbox: Outbox::new(),
@@ -87,6 +91,8 @@ impl Wake {
             looks_out: AtomicBool::new(false),
             stand_in_since: Mutex::new(None),
             ends: Mutex::new(Some(Ends { reader, writer })),
+            clock,
+            read_clock: py.import("time")?.getattr("clock_gettime_ns")?.unbind(),
         })
     }
 
@@ -228,6 +234,12 @@ impl Wake {
         self.outbox.look_out_pays()
     }
 
+    /// Whether looking out has paid of late. If not, the hub sleeps: it would be late for all else.
+    #[getter]
+    fn look_out_paid(&self) -> bool {
+        self.outbox.look_out_paid()
+    }
+
     /// Watches for messages for some microseconds, with the interpreter let
     /// go, and takes what there is. `False`: there is nothing, nor was before. For the hub, which
     /// has nothing else to do.
@@ -255,6 +267,14 @@ impl Wake {
 }
 
 impl Wake {
+    /// For how many nanoseconds the hub's thread has run, if that is known: it stands still while the thread
+    /// sleeps, or waits for the interpreter.
+    pub fn clock(&self, py: Python<'_>) -> Option<u64> {
+        // It fails if the thread is no more.
+        let time = self.read_clock.call1(py, (self.clock.as_ref()?,));
+        time.ok()?.extract(py).ok()
+    }
+
     /// Adds a message; wakes the hub if nothing else has.
     pub fn post(&self, message: Message) {
         if self.outbox.push(message)

@@ -163,6 +163,23 @@ impl<M> Outbox<M> {
         self.search.pays()
     }
 
+    /// Whether looking out has paid of late. If not, the hub should sleep next time, and ask
+    /// [whether it pays](Self::look_out_pays) before it looks out again: where messages come while others keep the
+    /// core that a look-out gives away, it comes back late for all else that the hub has to do. For the
+    /// hub's thread.
+    ///
+    /// ```
+    /// let outbox = hubpool::binding::Outbox::<u32>::new();
+    /// assert!(outbox.look_out_paid());
+    /// while outbox.look_out_pays() {
+    ///     assert!(outbox.look_out().is_empty());
+    /// }
+    /// assert!(!outbox.look_out_paid());
+    /// ```
+    pub fn look_out_paid(&self) -> bool {
+        self.search.is_trusted()
+    }
+
     /// Watches for messages for some 60 us, or now and then 300, as a worker searches for a job,
     /// and takes what there is. The next push asks for a wake-up, unless one
     /// has not been answered yet.

@@ -99,12 +99,22 @@ fn pools_at_the_limit_take_turns_and_all_tasks_run() {
     first.wait().unwrap();
     assert!(matches!(second.wait(), Err(TaskError::NoThread(_))));
 
-    // However many they are, on however small a stack they are told.
     let teller = ThreadPool::builder()
         .maxsize(1)
         .stack_size(128 << 10)
         .build();
-    drop(short.apply_async(|| ()));
+    many_that_can_have_no_thread_are_told(&teller);
+    dropped_pools_are_gone_though_others_wait(&short, &teller);
+
+    // Without a limit they grow again.
+    set_thread_limit(None);
+    short.set_maxsize(5);
+    short.set_size(5);
+    assert_eq!(short.size(), 5);
+}
+
+/// However many they are, on however small a stack they are told.
+fn many_that_can_have_no_thread_are_told(teller: &ThreadPool) {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let first = teller.apply_async(move || wait.recv().unwrap());
     let many: Vec<_> = (0..2_000)
@@ -116,35 +126,31 @@ fn pools_at_the_limit_take_turns_and_all_tasks_run() {
     for task in told {
         assert!(matches!(task.wait(), Err(TaskError::NoThread(_))));
     }
+}
 
-    // Pools that have had their turn and are dropped are gone, though others always wait for theirs.
+/// They have had their turn, and these two always wait for theirs.
+fn dropped_pools_are_gone_though_others_wait(first: &ThreadPool, second: &ThreadPool) {
     let (stop, alive) = (Arc::new(AtomicBool::new(false)), Arc::new(()));
-    for pool in [&short, &teller] {
-        (0..4).for_each(|_| again(pool.clone(), Arc::clone(&stop)));
+    for pool in [first, second] {
+        (0..4).for_each(|_| again(pool, Arc::clone(&stop)));
     }
     for _ in 0..50 {
         let mark = Arc::clone(&alive);
         let pool = ThreadPool::builder()
             .maxsize(2)
-            .before_task(move || drop(mark.clone()))
+            .before_task(move || drop(Arc::clone(&mark)))
             .build();
         pool.apply_async(|| ()).wait().unwrap();
     }
     let left = Arc::strong_count(&alive) - 1;
     assert!(left < 10, "{left} of 50 pools have stayed");
     stop.store(true, Ordering::SeqCst);
-
-    // Without a limit they grow again.
-    set_thread_limit(None);
-    short.set_maxsize(5);
-    short.set_size(5);
-    assert_eq!(short.size(), 5);
 }
 
 /// Has always something to do, until it shall stop.
-fn again(pool: ThreadPool, stop: Arc<AtomicBool>) {
+fn again(pool: &ThreadPool, stop: Arc<AtomicBool>) {
     if !stop.load(Ordering::SeqCst) {
         let same = pool.clone();
-        drop(pool.apply_async(move || again(same, stop)));
+        drop(pool.apply_async(move || again(&same, stop)));
     }
 }

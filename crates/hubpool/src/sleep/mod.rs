@@ -189,7 +189,7 @@ impl Search {
 
     /// Whether a search is worth its time now.
     pub(crate) fn pays(&self) -> bool {
-        if self.trust.load(Ordering::Relaxed) > 0 {
+        if self.is_trusted() {
             return true;
         }
         // Several threads may ask: one search more or less does not matter.
@@ -197,6 +197,11 @@ impl Search {
         self.skipped
             .store(left.saturating_sub(1), Ordering::Relaxed);
         left == 0
+    }
+
+    /// Whether searches have paid of late.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trust.load(Ordering::Relaxed) > 0
     }
 
     /// Whether nobody else has needed the core of late.
@@ -241,7 +246,7 @@ impl Search {
 
     /// How long the next search lasts: [`PATIENCE`] if that is what it takes to learn anything.
     pub(crate) fn limit(&self) -> Duration {
-        if self.trust.load(Ordering::Relaxed) > 0 {
+        if self.is_trusted() {
             return SEARCH_TIME;
         }
         let probes = self.probes.load(Ordering::Relaxed) + 1;
