@@ -13,12 +13,12 @@ from gevent.hub import sleep as gevent_sleep
 
 from hubpool import _gevent, _native
 from hubpool._hub import hub_wake
+from hubpool._reply import Reply
 from hubpool._report import Unretrieved, WatchedResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hubpool._reply import Reply
     from hubpool._report import ReportErrors
 
 #: The shortest time, in seconds, that the libuv loop can wait for.
@@ -35,7 +35,7 @@ class Account(_native.Account):
     delivers values.
     """
 
-    __slots__ = ("_events", "_forgotten", "hub", "report_errors", "wake", "watchers")
+    __slots__ = ("_forgotten", "events", "hub", "report_errors", "wake")
 
     #: An error is reported where the hub would do it.
     anywhere = False
@@ -48,9 +48,8 @@ class Account(_native.Account):
         self.hub = hub
         self.report_errors = report_errors
         self.wake = hub_wake(hub)
-        #: Greenlets that wait for workers to end.
-        self.watchers = 0
-        self._events: list[Event] = []
+        #: How those who wait for tasks or workers to end are told to look again.
+        self.events: list[Event] = []
         self._forgotten = False
 
     def _watch(self) -> None:
@@ -59,45 +58,28 @@ class Account(_native.Account):
     def _unwatch(self) -> None:
         self.wake.adjust()
 
-    def deliver(self, result: AsyncResult[Any] | Reply | None, _value: None, error: Any) -> None:
-        """Settle a task's result with an error; without one, report what happened."""
-        if result is None:
-            if error is None:
-                # A worker has left, or who should have told them could not.
-                _gevent.resize_semaphore(self.slots, 0)
-                self.wake.adjust()
-                self.notify()
-            else:
-                self._handle_error(error)
+    def deliver(self, _result: None, _value: None, error: Any) -> None:
+        """Report an error; without one, tell all who wait that something has changed."""
+        if error is not None:
+            self.handle_error(error)
             return
-        self.give_slot_back()
-        try:
-            if isinstance(result, WatchedResult):
-                result.unretrieved = Unretrieved(self.wake, error)
-            elif self.report_errors == "always":
-                self._handle_error(error)
-        finally:
-            try:
-                self.end()
-            finally:
-                # This may run who waits for it.
-                _set_exception(result, error[1])
+        # A worker has left, or who should have told them could not.
+        _gevent.resize_semaphore(self.slots, 0)
+        self.wake.adjust()
+        self.notify()
 
-    def cancel(self, result: AsyncResult[Any] | Reply, error: BaseException) -> None:
-        """Settle the result of a task that will not be run."""
-        self.give_slot_back()
-        try:
-            self.end()
-        finally:
-            result.set_exception(error)
+    def again(self) -> bool:
+        """Whether it must be delivered again, if something was raised meanwhile."""
+        return False
 
-    def _handle_error(self, error: Any) -> None:
+    def handle_error(self, error: Any) -> None:
+        """Report a task's error, on the hub."""
         context, exc_info = error
         self.hub.handle_error(context, *exc_info)
 
     def notify(self) -> None:
         """Let all who wait look again."""
-        for event in self._events:
+        for event in tuple(self.events):
             event.set()
 
     def forget(self) -> None:
@@ -128,10 +110,10 @@ class Account(_native.Account):
                 delay = min(delay * 2, 0.05)
             return True
         event = Event()
-        self._events.append(event)
-        self.watchers += 1
-        self.wake.hold()
+        held = _native.Held(self, False)
         try:
+            self.events.append(event)
+            held.hold()
             while not condition():
                 event.clear()
                 if condition():
@@ -142,11 +124,63 @@ class Account(_native.Account):
                 event.wait(None if timeout is None else max(left, _TICK))
             return True
         finally:
-            self.wake.release()
-            self.watchers -= 1
-            self._events.remove(event)
+            try:
+                if event in self.events:
+                    self.events.remove(event)
+            finally:
+                held.give_back()
             # A worker that saw that it was waited for has posted by now.
             self.wake.sweep()
+
+
+class Failed:
+    """A task that has raised, until its result has been told: the target of a message."""
+
+    __slots__ = ("_account", "_error", "_held", "_reported", "_result")
+
+    #: An error is reported where the hub would do it.
+    anywhere = False
+
+    def __init__(self, account: Account, result: AsyncResult[Any] | Reply, error: Any) -> None:
+        self._account = account
+        self._result: AsyncResult[Any] | Reply | None = result
+        self._error = error
+        self._held = _native.Held(account, True)
+        self._reported = False
+
+    def again(self) -> bool:
+        """Whether it must be delivered again, if something was raised meanwhile."""
+        return self._result is not None
+
+    def deliver(self, _result: None, _value: None, _error: None) -> None:
+        """Report the error, count the task as ended, and tell its result, each once."""
+        try:
+            if not self._reported:
+                self._reported = True
+                self._report()
+        finally:
+            try:
+                self._held.give_back()
+            finally:
+                self._tell()
+
+    def _report(self) -> None:
+        account, result = self._account, self._result
+        if isinstance(result, WatchedResult):
+            result.unretrieved = Unretrieved(account.wake, self._error)
+        elif account.report_errors == "always":
+            account.handle_error(self._error)
+
+    def _tell(self) -> None:
+        result = self._result
+        if result is None:
+            return
+        if not result.ready():
+            # This may run who waits for it.
+            _set_exception(result, self._error[1])
+        elif isinstance(result, Reply):
+            result.deliver()
+        self._result = self._error = None
 
 
 def _set_exception(result: AsyncResult[Any] | Reply, exc_info: Any) -> None:

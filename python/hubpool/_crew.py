@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hubpool._limit import thread_limit
+from hubpool._native import Registration
 
 if TYPE_CHECKING:
     from hubpool._account import Account
@@ -57,18 +58,18 @@ class Crew:
 
     def add(self, first_job: Any = None) -> bool:
         """Start a thread; ``False`` if the process may have no more of them now."""
-        if not thread_limit.take(self.core, self.rescue):
-            return False
+        registration = Registration(self.core)
         started = False
         try:
-            started = self._start(first_job)
+            if thread_limit.take(self.core, self.rescue, registration):
+                started = self._start(first_job, registration)
         finally:
-            if not started:
+            if not started and registration.revoke() and registration.within_limit:
                 thread_limit.give_back(self.core)
         return started
 
-    def _start(self, first_job: Any) -> bool:
-        """Start a thread, registered with the core, unless none is wanted any more."""
+    def _start(self, first_job: Any, registration: Registration) -> bool:
+        """Register a worker and start its thread, unless none is wanted any more."""
         raise NotImplementedError
 
 
@@ -86,8 +87,10 @@ class PoolCrew(Crew):
         self.kind = kind
         self.idle_task_timeout = idle_task_timeout
 
-    def _start(self, _first_job: Any) -> bool:
-        self.kind(self)
+    def _start(self, _first_job: Any, registration: Registration) -> bool:
+        worker = self.kind(self)
+        registration.register()
+        worker.start(registration)
         return True
 
     def _cannot_start(self, _error: RuntimeError) -> None:

@@ -15,7 +15,7 @@ from hubpool._future import Future
 from hubpool._worker import _Worker
 
 if TYPE_CHECKING:
-    from hubpool._native import Core, Worker
+    from hubpool._native import Core, Registration, Worker
     from hubpool.executor import ThreadPoolExecutor
 
 #: What an executor says whose initializer failed.
@@ -44,20 +44,15 @@ class ExecutorCrew(Crew):
         if _exit.begun and not self.core.workers:
             self._run_here()
 
-    def _start(self, first_job: Future[Any] | None) -> bool:
+    def _start(self, first_job: Future[Any] | None, registration: Registration) -> bool:
         tasks = 0 if first_job is None else 1
-        if _exit.begun or not self.core.recruit(tasks):
+        if _exit.begun or not registration.recruit(tasks):
             return False
         executor = self.executor()
         if executor is not None:
             # Programs set these later, too.
             self._look_at(executor)
-        try:
-            ExecutorWorker(self, first_job)
-        except BaseException:
-            if first_job is not None:
-                self.core.finish()
-            raise
+        ExecutorWorker(self, first_job).start(registration)
         return True
 
     def _cannot_start(self, error: RuntimeError) -> None:
@@ -98,12 +93,14 @@ class ExecutorWorker(_Worker):
         self._context: Any = None
         #: Done when the thread has ended.
         self._ended: Future[None] = Future()
+
+    def _join_crew(self) -> None:
         self.alive.add(self)
-        try:
-            self._start()
-        except BaseException:
-            self.alive.discard(self)
-            raise
+        super()._join_crew()
+
+    def _leave_crew(self) -> None:
+        super()._leave_crew()
+        self.alive.discard(self)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait, at most *timeout* seconds, until the thread has ended."""

@@ -8,10 +8,11 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from gevent.hub import get_hub
 from greenlet import getcurrent
 
 from hubpool import _fork, _gevent
-from hubpool._native import Wake
+from hubpool._native import Guard, Wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,9 +121,14 @@ class HubWake:
             if wake is not None:
                 wake.drain()
 
+        def report(error: BaseException) -> None:
+            hub = get_hub()
+            args = (drain, type(error), error, error.__traceback__)
+            hub.loop.run_callback(hub.handle_error, *args)
+
         lookout = loop.idle(ref=False, priority=loop.MINPRI)
         watcher = loop.io(self.fileno, _READ)
-        watcher.start(drain)
+        watcher.start(Guard(drain, report))
         _gevent.count_watcher(watcher, False)
         self._watcher, self._lookout = watcher, lookout
 
@@ -296,8 +302,6 @@ class HubWake:
                         native.put_back(message)
                         elsewhere.loop.run_callback(self._deliver)
                         return None
-                    if not target.anywhere:
-                        message = None  # This frame must not keep a result.
                     target.deliver(result, value, error)
                 except BaseException:
                     # A signal handler may have come before it was delivered.
@@ -327,7 +331,7 @@ class HubWake:
 def _clock_of(hub: Any) -> int | None:
     """Return the clock that shows for how long the hub's thread has run, if this is it."""
     here = _gevent.get_thread_ident()
-    # Not every system has such clocks; and it is not safe to ask for that of a thread that may have ended.
+    # Not every system has such clocks. To ask for that of a thread that may be gone is not safe.
     clock_of_thread = getattr(time, "pthread_getcpuclockid", None)
     if clock_of_thread is None or hub.thread_ident != here:
         return None
@@ -345,15 +349,21 @@ def _close(*watchers: Any) -> None:
 class _Call:
     """The target of a message that is a function to call."""
 
-    __slots__ = ("_function",)
+    __slots__ = ("_begun", "_function")
 
     #: Whether any greenlet of the hub's thread may deliver it, or the hub alone.
     anywhere = False
 
     def __init__(self, function: Callable[[], object]) -> None:
         self._function = function
+        self._begun = False
+
+    def again(self) -> bool:
+        """Whether it must be delivered again, if something was raised meanwhile."""
+        return not self._begun
 
     def deliver(self, _result: None, _value: None, _error: None) -> None:
+        self._begun = True
         self._function()
 
 

@@ -10,7 +10,7 @@ from hubpool import _fork, _gevent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hubpool._native import Core
+    from hubpool._native import Core, Registration
 
 
 class ThreadLimit:
@@ -43,8 +43,8 @@ class ThreadLimit:
             self.limit = limit
         self._pass_on()
 
-    def take(self, core: Core, start: Callable[[], object]) -> bool:
-        """Count one more thread; ``False`` if there can be none now.
+    def take(self, core: Core, start: Callable[[], object], registration: Registration) -> bool:
+        """Count one more thread, and note that; ``False`` if there can be none now.
 
         Then *start* is called, in any thread, when it can have one: at once when another
         ends, if the core has none at all, or else when nobody needs that more.
@@ -53,6 +53,7 @@ class ThreadLimit:
             if self._has_room(core):
                 self._waiting.pop(core, None)
                 self._threads[core] = self._threads.get(core, 0) + 1
+                registration.count()  # Before any signal handler may come.
                 return True
             line = self._wanting if core.workers else self._waiting
             line[core] = start

@@ -62,6 +62,10 @@ class HubLink(Link):
         """Return what the hub must get for it."""
         return (self, None, None, None)
 
+    def again(self) -> bool:
+        """Whether it must be told again, if something was raised meanwhile."""
+        return self._tell is not None
+
     def deliver(self, _result: Any, _value: Any, _error: Any) -> None:
         """Tell, unless nobody wants to know any more."""
         tell, argument = self._tell, self._argument
@@ -90,10 +94,6 @@ class WaitLink(HubLink):
     def stand_in(self) -> None:
         """Look out in the hub's place, for who is about to wait."""
         self._wake.stand_in()
-
-    def again(self) -> bool:
-        """Whether it must be told again, if something was raised meanwhile."""
-        return self._tell is not None
 
     def deliver(self, _result: Any, _value: Any, _error: Any) -> None:
         """Tell: only the hub may switch to who waits by now."""

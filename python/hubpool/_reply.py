@@ -30,8 +30,8 @@ class Reply(_native.Reply):
         if value is not _NOTHING:
             return value
         if not self.ready():
-            self.waiter = getcurrent()
             try:
+                self.waiter = getcurrent()
                 switched = self.account.hub.switch()
             finally:
                 self.waiter = None

@@ -36,8 +36,10 @@ class Unretrieved:
         self._error = None
 
     def __del__(self) -> None:
-        if self._error is not None:
-            context, exc_info = self._error
+        # It may not have come to be whole.
+        error = getattr(self, "_error", None)
+        if error is not None:
+            context, exc_info = error
             self._wake.call(partial(self._wake.report, context, *exc_info))
 
 

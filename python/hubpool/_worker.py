@@ -12,8 +12,9 @@ from gevent import monkey
 from greenlet import getcurrent, greenlet
 
 from hubpool import _gevent, from_thread
+from hubpool._account import Failed
 from hubpool._limit import thread_limit
-from hubpool._native import Batch, Claims, Wake, Worker, name_thread
+from hubpool._native import Batch, Claims, Registration, Wake, Worker, name_thread
 from hubpool._report import Unretrieved
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Failure:
 class _Worker(greenlet):
     """A greenlet in a native thread of its own, which pulls jobs from a core.
 
-    It is made, registered with the core, by any thread. What a job is, and what
+    It is made and started by any thread. What a job is, and what
     else a worker does, is its subclasses' affair.
     """
 
@@ -73,18 +74,29 @@ class _Worker(greenlet):
             monkey.get_original("sys", "stderr") if monkey.is_module_patched("sys") else sys.stderr
         )
 
-    def _start(self) -> None:
-        """Start the thread; if there can be none, take back the registration."""
-        self._crew.workers.add(self)
+    def start(self, registration: Registration) -> None:
+        """Start the thread, whose registration with the core is its own affair from then on."""
+        self._registration = registration
         try:
+            self._join_crew()
             _gevent.start_new_thread(self._begin, ())
         except BaseException:
-            self._core.unregister()
-            self._crew.workers.discard(self)
+            if registration.revoke():
+                self._leave_crew()
             raise
+
+    def _join_crew(self) -> None:
+        self._crew.workers.add(self)
+
+    def _leave_crew(self) -> None:
+        self._crew.workers.discard(self)
 
     def _begin(self) -> None:
         """Run the greenlet in the new thread, beneath its root greenlet."""
+        if not self._registration.claim():
+            # Who has started it was broken off before it was known that there is a thread.
+            self._leave_crew()
+            return
         name_thread(self.name)
         self.parent = getcurrent()
         self._thread_ident = _gevent.get_thread_ident()
@@ -286,8 +298,6 @@ class _WorkerGreenlet(_Worker):
         self._account = crew.account
         self._wake = self._account.wake.native
         self._idle_task_timeout = crew.idle_task_timeout
-        self._core.register()
-        self._start()
 
     def _has_no_hooks(self) -> bool:
         return self._overrides_no_hooks() and _Worker._has_no_hooks(self)
@@ -318,7 +328,9 @@ class _WorkerGreenlet(_Worker):
             else:
                 error = ((self, func), error)
                 del func, args, kwargs
-                place.finish(account.wake.native, (account, result, None, error))
+                failed = Failed(account, result, error)
+                place.finish(account.wake.native, (failed, None, None, None))
+                del failed
             del result, value, error
         else:
             go_on = self._run_batch(job, place)
@@ -330,7 +342,8 @@ class _WorkerGreenlet(_Worker):
         if type(job) is tuple:
             func, _, _, result, _ = job
             error = ((self, func), exc_info)
-            place.finish(self._account.wake.native, (self._account, result, None, error))
+            failed = Failed(self._account, result, error)
+            place.finish(self._account.wake.native, (failed, None, None, None))
         else:
             job.requeue()
 
@@ -412,8 +425,8 @@ class _WorkerGreenlet(_Worker):
         """
         if self._hub is not None:
             self._hub = None
-            self._crew.workers.discard(self)
-            if self._account.watchers:
+            self._leave_crew()
+            if self._account.events:
                 self._account.wake.native.post((self._account, None, None, None))
         super().cleanup(hub_of_worker)
 

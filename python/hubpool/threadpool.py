@@ -9,6 +9,7 @@ import sys
 import time
 import weakref
 from contextvars import copy_context
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gevent.exceptions import InvalidThreadUseError
@@ -23,7 +24,7 @@ from hubpool._hub import close_inherited, may_wait
 from hubpool._intake import Intake
 from hubpool._lookups import is_lookup
 from hubpool._map import IMap, IMapUnordered, map_whole
-from hubpool._native import Core
+from hubpool._native import Core, Held
 from hubpool._reply import Reply
 from hubpool._report import WatchedResult, check_report_errors
 from hubpool._result import TaskResult
@@ -289,15 +290,11 @@ class ThreadPool(GroupMappingMixin):
             for running in tuple(self._maps):
                 running.drop(TaskCancelledError("the pool was killed before the map was complete"))
             self._intake.cancel()
-            # One at a time: what breaks this off loses none.
-            while (task := self._core.take_newest()) is not None:
-                if type(task) is not tuple:
-                    task.discard()  # A map's, which has been dropped.
-                    continue
-                self._core.finish()
-                self._account.cancel(
-                    task[3], TaskCancelledError("the pool was killed before the task was run")
-                )
+            # One at a time, and each in one step: what breaks this off loses none.
+            while self._account.withdraw_newest(
+                self._core, TaskCancelledError("the pool was killed before the task was run")
+            ):
+                pass
         if self._lookups is not None:
             self._lookups.kill(drop_queued)
         core, workers = self._core, self._worker_greenlets
@@ -323,10 +320,8 @@ class ThreadPool(GroupMappingMixin):
         (True, False)
         """
         self._check_thread()
-        if not self._core.withdraw(result):
-            return False
-        self._account.cancel(result, TaskCancelledError("the task was cancelled"))
-        return True
+        error = TaskCancelledError("the task was cancelled")
+        return self._account.withdraw(self._core, result, error)
 
     def apply(self, func: Callable[..., _T], args: Any = None, kwds: Any = None) -> _T:
         """Return ``func(*args, **kwds)``, called by a thread; wait cooperatively.
@@ -416,22 +411,19 @@ class ThreadPool(GroupMappingMixin):
         if not callable(func):
             raise TypeError(f"func must be callable: {func!r}")
         task = (func, args, kwargs or _NONE, result, self._new_context())
-        if self._account.offer(self._core, task, False, may_owe):
+        if self._account.offer(self._core, task, may_owe):
             return
-        if not (may_owe and self._account.take_slot(True)):
-            self._wait_for_slot()
-        begun = False
+        held = Held(self._account, False)
         try:
-            if self._account.offer(self._core, task, True, False):
+            if not (may_owe and held.take_slot(True)):
+                self._wait_for_slot(held)
+            if held.offer(self._core, task):
                 return
-            self._account.begin()
-            begun = True
+            held.begin()
             self._crew.add_if_needed()
-            manned = self._core.submit(task)
+            manned = held.submit(self._core, task)
         except BaseException as error:
-            self._account.give_slot_back()
-            if begun:
-                self._account.end()
+            held.give_back()
             if isinstance(error, RuntimeError) and _exit.begun:
                 _run_here(result, func, args, kwargs)
                 return
@@ -439,16 +431,18 @@ class ThreadPool(GroupMappingMixin):
         if not manned:
             self._rescue(task)
 
-    def _wait_for_slot(self) -> None:
+    def _wait_for_slot(self, held: Held) -> None:
         while True:
             slots = self._available_worker_threads_greenlet_sem
             if slots.locked() and not slots.linkcount():
                 self._account.wake.stand_in()
             if slots.linkcount() and not slots.locked() and may_wait(self.hub):
                 sleep(0)  # It is theirs who wait already, and are about to be told.
-            slots.acquire()
+            # No signal handler comes between these two, as it would between two calls from here.
+            next(map(held.keep_slot, starmap(slots.acquire, ((),))))
             if slots is self._available_worker_threads_greenlet_sem:
                 return
+            held.keep_slot(False)  # It was the parent's.
 
     def _rescue(self, task: Any) -> None:
         # The last worker has expired just before the task was queued, or there
@@ -458,9 +452,7 @@ class ThreadPool(GroupMappingMixin):
         try:
             self._crew.add()
         except BaseException:
-            if self._core.withdraw(task):
-                self._account.give_slot_back()
-                self._account.end()
+            if self._account.withdraw(self._core, task, None):
                 raise
 
     def submit_threadsafe(

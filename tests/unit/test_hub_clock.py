@@ -7,12 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 import gevent
-import pytest
 
 import hubpool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
 
 def _busy(_: int) -> None:

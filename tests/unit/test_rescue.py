@@ -14,10 +14,10 @@ import pytest
 from gates import LIMIT, Gate, fail, no_thread, settle, until
 
 import hubpool
-from hubpool import _gevent, _hub, _worker
+from hubpool import _gevent, _hub, _worker, threadpool
 from hubpool._account import Account
 from hubpool._hub import hub_wake
-from hubpool._native import Core
+from hubpool._native import Core, Held, Registration
 
 if TYPE_CHECKING:
     from conftest import MakePool
@@ -28,23 +28,28 @@ class HitError(Exception):
     """Thrown into a thread."""
 
 
-class LateCore:
-    """A core whose last worker expires just before a task is queued."""
+class Late:
+    """What a task holds that is queued just after the last worker has expired."""
 
-    def __init__(self, pool: hubpool.ThreadPool, patch: pytest.MonkeyPatch) -> None:
-        self._pool = pool
-        self._core = pool._core
-        # So a worker is looked for, and the task is submitted then.
-        patch.setattr(Account, "offer", lambda *_: False)
+    def __init__(self, account: Account, held_all: bool) -> None:
+        self._held = Held(account, held_all)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._core, name)
+        return getattr(self._held, name)
 
-    def submit(self, task: object) -> bool | None:
-        self._core.shrink_to(0)
-        until(lambda: not self._core.workers)
-        self._pool._core = self._core
-        return self._core.submit(task)
+    def offer(self, _core: Core, _task: object) -> bool:
+        # So a worker is looked for, and the task is submitted then.
+        return False
+
+    def submit(self, core: Core, task: object) -> bool:
+        core.shrink_to(0)
+        until(lambda: not core.workers)
+        return self._held.submit(core, task)
+
+
+def _be_late(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Account, "offer", lambda *_: False)
+    patch.setattr(threadpool, "Held", Late)
 
 
 def test_a_task_that_is_queued_as_the_last_worker_expires_is_run(
@@ -52,7 +57,7 @@ def test_a_task_that_is_queued_as_the_last_worker_expires_is_run(
 ) -> None:
     pool = make_pool(1)
     assert pool.apply(abs, (-1,)) == 1
-    pool._core = LateCore(pool, monkeypatch)  # type: ignore[assignment]
+    _be_late(monkeypatch)
     assert pool.spawn(abs, -2).get() == 2
 
 
@@ -63,7 +68,7 @@ def test_such_a_task_is_taken_back_if_no_thread_can_be_started(
     assert pool.apply(abs, (-1,)) == 1
     ran: list[int] = []
     with monkeypatch.context() as patch:
-        pool._core = LateCore(pool, patch)  # type: ignore[assignment]
+        _be_late(patch)
         patch.setattr(_gevent, "start_new_thread", no_thread)
         with pytest.raises(RuntimeError, match="can't start"):
             pool.spawn(ran.append, 1)
@@ -275,6 +280,9 @@ def test_a_message_is_not_lost_when_the_one_before_it_is_interrupted() -> None:
     class Target:
         anywhere = False
 
+        def again(self) -> bool:
+            return False
+
         def deliver(self, number: int, _value: None, _error: None) -> None:
             if number == 1:
                 raise HitError
@@ -414,7 +422,7 @@ def test_a_native_core_tells_whether_there_is_a_worker() -> None:
     assert core.submit(task) is False
     assert core.withdraw(object()) is False
     assert core.withdraw(task) is True
-    core.register()
+    Registration(core).register()
     assert core.submit(task) is True
     core.close()
     assert core.submit(task) is None

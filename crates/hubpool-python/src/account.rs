@@ -7,7 +7,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::core::{Core, Job};
+use crate::batch::Batch;
+use crate::core::{Core, Job, RESULT};
 use crate::reply::Reply;
 use crate::wake::{Message, Wake};
 
@@ -55,9 +56,74 @@ impl Account {
         self.slots.clone_ref(py)
     }
 
+    /// Sets the most workers of the pool, and makes as many slots more or fewer. A handler of signals
+    /// that does the same comes before or after it.
+    fn resize(slf: &Bound<'_, Self>, core: &Bound<'_, Core>, maxsize: usize) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let pool = &core.get().pool;
+        // Neither is above 2**30.
+        let more = maxsize.cast_signed() - pool.maxsize().cast_signed();
+        pool.set_maxsize(maxsize);
+        let left = this.pay(more);
+        let slots = this.slots.bind(py);
+        let counter = intern!(py, "counter");
+        let count: isize = slots.getattr(counter)?.extract()?;
+        // Who waits is told by the last of them, as it comes back.
+        let released = left > 0;
+        slots.setattr(counter, count + left - isize::from(released))?;
+        if released {
+            slots.call_method0(intern!(py, "release"))?;
+        }
+        Ok(())
+    }
+
+    /// Takes a slot, or owes it, counts a task, and queues it, if there are a slot and workers enough
+    /// for it. Else nothing has happened: the caller waits for a slot, or starts a worker.
+    fn offer(
+        slf: &Bound<'_, Self>,
+        core: &Bound<'_, Core>,
+        task: Py<PyAny>,
+        may_owe: bool,
+    ) -> PyResult<bool> {
+        if !Self::take_slot(slf, may_owe)? {
+            return Ok(false);
+        }
+        let queued = Self::queue(slf, core, task);
+        if !matches!(queued, Ok(true)) {
+            Self::give_slot_back(slf)?;
+        }
+        queued
+    }
+
+    /// Withdraws a task that no worker has taken, named by itself or by its result, and gives back what
+    /// it holds. Its result gets the error, if there is one. Returns whether there was such a task.
+    fn withdraw(
+        slf: &Bound<'_, Self>,
+        core: &Bound<'_, Core>,
+        task: &Bound<'_, PyAny>,
+        error: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let job = core.get().withdraw_job(task);
+        job.map_or(Ok(false), |job| Self::refuse(slf, core, job, error))
+    }
+
+    /// Does so with the newest, and tells its result; gives up a map's ticket. Returns whether there
+    /// was anything in the queue.
+    fn withdraw_newest(
+        slf: &Bound<'_, Self>,
+        core: &Bound<'_, Core>,
+        error: Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let job = core.get().pool.withdraw(|_| true);
+        job.map_or(Ok(false), |job| Self::refuse(slf, core, job, Some(error)))
+    }
+}
+
+impl Account {
     /// Takes a slot, if there is one and nobody waits for it; else owes it, if the caller may. Returns
     /// whether it has.
-    fn take_slot(slf: &Bound<'_, Self>, may_owe: bool) -> PyResult<bool> {
+    pub fn take_slot(slf: &Bound<'_, Self>, may_owe: bool) -> PyResult<bool> {
         let py = slf.py();
         let this = slf.get();
         let slots = this.slots.bind(py);
@@ -85,77 +151,18 @@ impl Account {
         slots.call_method0(intern!(py, "release")).map(drop)
     }
 
-    /// Sets the most workers of the pool, and makes as many slots more or fewer. A handler of signals
-    /// that does the same comes before or after it.
-    fn resize(slf: &Bound<'_, Self>, core: &Bound<'_, Core>, maxsize: usize) -> PyResult<()> {
-        let py = slf.py();
-        let this = slf.get();
-        let pool = &core.get().pool;
-        // Neither is above 2**30.
-        let more = maxsize.cast_signed() - pool.maxsize().cast_signed();
-        pool.set_maxsize(maxsize);
-        let left = this.pay(more);
-        let slots = this.slots.bind(py);
-        let counter = intern!(py, "counter");
-        let count: isize = slots.getattr(counter)?.extract()?;
-        // Who waits is told by the last of them, as it comes back.
-        let released = left > 0;
-        slots.setattr(counter, count + left - isize::from(released))?;
-        if released {
-            slots.call_method0(intern!(py, "release"))?;
-        }
-        Ok(())
-    }
-
-    /// Takes a slot, or owes it, unless the caller has one, counts a task, and queues it, if there are
-    /// a slot and workers enough for it. Else nothing has happened: the caller waits for a slot, or
-    /// starts a worker.
-    fn offer(
-        slf: &Bound<'_, Self>,
-        core: &Bound<'_, Core>,
-        task: Py<PyAny>,
-        has_slot: bool,
-        may_owe: bool,
-    ) -> PyResult<bool> {
-        if !has_slot && !Self::take_slot(slf, may_owe)? {
-            return Ok(false);
-        }
-        let offered = Self::begin(slf).and_then(|()| {
-            let taken = core.get().pool.offer(Job::Task(task)).is_ok();
-            if !taken {
-                Self::end(slf)?;
-            }
-            Ok(taken)
-        });
-        if !has_slot && !matches!(offered, Ok(true)) {
-            Self::give_slot_back(slf)?;
-        }
-        offered
-    }
-
     /// Counts a task, or a map that has come to work.
     pub fn begin(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let this = slf.get();
-        this.outstanding.fetch_add(1, Ordering::Relaxed);
-        if this.wake.get().hold()
-            && let Err(error) = slf.call_method0(intern!(slf.py(), "_watch"))
-        {
-            this.outstanding.fetch_sub(1, Ordering::Relaxed);
-            this.wake.get().release()?;
-            return Err(error);
-        }
-        Ok(())
+        slf.get().outstanding.fetch_add(1, Ordering::Relaxed);
+        Self::hold(slf).inspect_err(|_| {
+            slf.get().outstanding.fetch_sub(1, Ordering::Relaxed);
+        })
     }
 
     /// Takes that back; tells who waits for the pool to be empty.
     pub fn end(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let this = slf.get();
-        let before = take_one(&this.outstanding)?;
-        let unwatched = if this.wake.get().release()? {
-            slf.call_method0(intern!(slf.py(), "_unwatch")).map(drop)
-        } else {
-            Ok(())
-        };
+        let before = take_one(&slf.get().outstanding)?;
+        let unwatched = Self::release(slf);
         let told = if before == 1 {
             slf.call_method0(intern!(slf.py(), "notify")).map(drop)
         } else {
@@ -163,9 +170,68 @@ impl Account {
         };
         Self::or_by_the_hub(slf, unwatched.and(told))
     }
-}
 
-impl Account {
+    /// Has the hub's loop go on, since somebody waits for messages.
+    pub fn hold(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let wake = slf.get().wake.get();
+        if wake.hold()
+            && let Err(error) = slf.call_method0(intern!(slf.py(), "_watch"))
+        {
+            wake.release()?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Takes that back.
+    pub fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
+        if slf.get().wake.get().release()? {
+            slf.call_method0(intern!(slf.py(), "_unwatch"))?;
+        }
+        Ok(())
+    }
+
+    /// Counts a task that has a slot, and queues it, if there are workers enough for it.
+    pub fn queue(slf: &Bound<'_, Self>, core: &Bound<'_, Core>, task: Py<PyAny>) -> PyResult<bool> {
+        Self::begin(slf)?;
+        let queued = core.get().pool.offer(Job::Task(task)).is_ok();
+        if !queued {
+            Self::end(slf)?;
+        }
+        Ok(queued)
+    }
+
+    /// Ends what has been withdrawn, whatever goes wrong.
+    fn refuse(
+        slf: &Bound<'_, Self>,
+        core: &Bound<'_, Core>,
+        job: Job,
+        error: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let py = slf.py();
+        let task = match job {
+            Job::Ticket(batch) => {
+                Batch::discard(batch.bind(py));
+                return Ok(true);
+            }
+            Job::Task(task) => task,
+        };
+        core.get().pool.finish(1);
+        let given_back = Self::settle(slf);
+        if let Some(error) = error {
+            let result = task.bind(py).get_item(RESULT)?;
+            let tell = || result.call_method1(intern!(py, "set_exception"), (&error,));
+            if let Err(raised) = tell() {
+                // A signal handler may have come before it was told.
+                if !result.call_method0(intern!(py, "ready"))?.is_truthy()? {
+                    tell()?;
+                }
+                return Err(raised);
+            }
+        }
+        given_back.and(Ok(true))
+    }
+
     /// Has so many slots pay for those that are owed; returns how many are left. Fewer than none
     /// pay nothing.
     fn pay(&self, slots: isize) -> isize {
@@ -190,9 +256,17 @@ impl Account {
 
     /// Gives a task's slot back, and takes it off the count. Whatever goes wrong, the rest is done.
     pub fn settle(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let released = Self::or_by_the_hub(slf, Self::give_slot_back(slf));
-        let ended = Self::end(slf);
-        released.and(ended)
+        Self::give_back(slf, true, true)
+    }
+
+    /// Does so with what there is of both.
+    pub fn give_back(slf: &Bound<'_, Self>, slot: bool, counted: bool) -> PyResult<()> {
+        let mut given_back = Ok(());
+        if slot {
+            given_back = Self::or_by_the_hub(slf, Self::give_slot_back(slf));
+        }
+        let ended = if counted { Self::end(slf) } else { Ok(()) };
+        given_back.and(ended)
     }
 
     /// Has the hub tell all who wait, if telling them has failed: the caller's stack may have ended.

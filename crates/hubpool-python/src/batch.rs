@@ -230,12 +230,6 @@ impl Batch {
         }
     }
 
-    /// Gives up a ticket that nobody will use.
-    fn discard(slf: &Bound<'_, Self>) {
-        let this = slf.get();
-        this.inner.drop_ticket(this.ring(slf.py()));
-    }
-
     /// Queues a ticket that a worker took and has not begun to use.
     fn requeue(slf: &Bound<'_, Self>) {
         slf.get().queue(slf.clone().unbind());
@@ -254,6 +248,12 @@ impl Batch {
 }
 
 impl Batch {
+    /// Gives up a ticket that nobody will use.
+    pub fn discard(slf: &Bound<'_, Self>) {
+        let this = slf.get();
+        this.inner.drop_ticket(this.ring(slf.py()));
+    }
+
     /// How many workers may share the batch.
     fn share(&self) -> usize {
         self.core.get().pool.maxsize().max(1)

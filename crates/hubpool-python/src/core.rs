@@ -17,7 +17,7 @@ use crate::batch::Batch;
 use crate::wake::{Message, Wake};
 
 /// The place of the result in the tuple that is a task.
-const RESULT: usize = 3;
+pub const RESULT: usize = 3;
 
 /// What a worker is given to do.
 pub enum Job {
@@ -70,16 +70,9 @@ impl Core {
     /// Takes back a task that no worker has taken, named by itself or by its
     /// result; `False` if one has.
     fn withdraw(&self, task: &Bound<'_, PyAny>) -> bool {
-        let py = task.py();
-        let found = self.pool.withdraw(|job| {
-            let job = job.object().bind(py);
-            job.is(task)
-                || job
-                    .cast::<PyTuple>()
-                    .is_ok_and(|parts| parts.get_item(RESULT).is_ok_and(|result| result.is(task)))
-        });
-        self.pool.finish(usize::from(found.is_some()));
-        found.is_some()
+        let found = self.withdraw_job(task).is_some();
+        self.pool.finish(usize::from(found));
+        found
     }
 
     /// Takes no more tasks; lets the workers end once the queue is empty.
@@ -98,17 +91,7 @@ impl Core {
         self.pool.wants_worker(more)
     }
 
-    /// Counts `tasks` more and a worker, if one more would help then.
-    fn recruit(&self, tasks: usize) -> bool {
-        self.pool.recruit(tasks)
-    }
-
-    /// Counts a worker whose thread is about to start.
-    fn register(&self) {
-        self.pool.register();
-    }
-
-    /// Takes that back.
+    /// Counts a worker no more that has not begun to take jobs.
     fn unregister(&self) {
         self.pool.unregister();
     }
@@ -165,6 +148,18 @@ impl Core {
 }
 
 impl Core {
+    /// Takes back a task that no worker has taken, named by itself or by its result. It stays unfinished.
+    pub fn withdraw_job(&self, task: &Bound<'_, PyAny>) -> Option<Job> {
+        let py = task.py();
+        self.pool.withdraw(|job| {
+            let job = job.object().bind(py);
+            job.is(task)
+                || job
+                    .cast::<PyTuple>()
+                    .is_ok_and(|parts| parts.get_item(RESULT).is_ok_and(|result| result.is(task)))
+        })
+    }
+
     /// Leaves it to the hub, if it looks out, to wake one more worker for the jobs that wait
     /// when it looks out no more. So one worker does alone what it can do in that time.
     pub fn leave_call(&self, wake: Option<&Wake>) -> bool {

@@ -7,6 +7,9 @@ mod account;
 mod attach;
 mod batch;
 mod core;
+mod guard;
+mod held;
+mod registration;
 mod reply;
 mod wake;
 
@@ -20,6 +23,12 @@ mod _native {
     use crate::batch::{Batch, Claims};
     #[pymodule_export]
     use crate::core::{Core, Worker, name_thread};
+    #[pymodule_export]
+    use crate::guard::Guard;
+    #[pymodule_export]
+    use crate::held::Held;
+    #[pymodule_export]
+    use crate::registration::Registration;
     #[pymodule_export]
     use crate::reply::Reply;
     #[pymodule_export]

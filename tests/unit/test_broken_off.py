@@ -1,0 +1,251 @@
+"""Whatever a signal handler breaks off, between any two instructions, leaves nothing half done."""
+
+from __future__ import annotations
+
+import dis
+import gc
+import sys
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import pytest
+from gates import LIMIT, Gate, until
+from greenlet import getcurrent
+
+import hubpool
+from hubpool._account import Failed
+from hubpool._hub import HubWake
+from hubpool._limit import thread_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+    from gevent.event import AsyncResult
+
+PACKAGE = str(Path(hubpool.__file__).parent)
+
+
+class BrokenOffError(Exception):
+    """What the handler raises."""
+
+
+@cache
+def _instructions(code: CodeType) -> dict[int, str]:
+    return {instruction.offset: instruction.opname for instruction in dis.get_instructions(code)}
+
+
+def _lets_handlers_run(code: CodeType, offset: int) -> bool:
+    return _instructions(code)[offset].startswith(("CALL", "JUMP"))
+
+
+def _break_off(call: Callable[[], object], place: int) -> bool:
+    """Make the call; raise at that place of the package. Return whether it came to that.
+
+    The interpreter runs signal handlers as a function begins, after each call, and as a loop
+    goes on. What the caller's greenlet does counts, and not what the hub or a worker does then.
+    """
+    own = getcurrent()
+    last: dict[FrameType, int] = {}
+    seen = 0
+    reached = False
+
+    def each(frame: FrameType, event: str, _arg: Any) -> Any:
+        nonlocal seen, reached
+        if event != "opcode" or reached or getcurrent() is not own:
+            return each
+        before = last.get(frame)
+        last[frame] = frame.f_lasti
+        if before is None or _lets_handlers_run(frame.f_code, before):
+            if seen == place:
+                reached = True
+                raise BrokenOffError
+            seen += 1
+        return each
+
+    def calls(frame: FrameType, _event: str, _arg: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        return each
+
+    gc.disable()  # What it would call is the program's, too.
+    sys.settrace(calls)
+    try:
+        call()
+    except BrokenOffError:
+        pass
+    finally:
+        sys.settrace(None)
+        gc.enable()
+    return reached
+
+
+def _everywhere(
+    make: Callable[[], Any], call: Callable[[Any], object], check: Callable[[Any], object]
+) -> int:
+    """Break the call off at each of its places in turn. Return how many it has."""
+    place = 0
+    while True:
+        subject = make()
+        reached = _break_off(lambda: call(subject), place)  # noqa: B023 - it is called at once
+        try:
+            check(subject)
+        except BaseException as error:
+            raise AssertionError(f"broken off at place {place}") from error
+        if not reached:
+            return place
+        place += 1
+
+
+def _is_whole(pool: hubpool.ThreadPool) -> None:
+    """See that a pool without tasks has all its slots, no counts, and works."""
+    with gevent.Timeout(LIMIT):
+        assert pool.join(LIMIT)
+        until(lambda: pool._core.workers == pool.size)
+        assert (pool._account.outstanding, pool._core.unfinished) == (0, 0)
+        assert pool._available_worker_threads_greenlet_sem.counter == pool.maxsize + 1
+        assert [pool.spawn(pow, 2, n).get() for n in range(3)] == [1, 2, 4]
+        pool.kill()
+    assert (pool.size, pool._account.wake.native.holds, pool._account.events) == (0, 0, [])
+    assert pool._core not in thread_limit._threads
+
+
+def test_a_submission_to_a_new_pool() -> None:
+    count = _everywhere(lambda: hubpool.ThreadPool(1), lambda pool: pool.spawn(int), _is_whole)
+    assert count > 20
+
+
+def test_an_apply_on_a_new_pool() -> None:
+    assert _everywhere(lambda: hubpool.ThreadPool(1), lambda pool: pool.apply(int), _is_whole) > 20
+
+
+def _full() -> tuple[hubpool.ThreadPool, Gate]:
+    """Make a pool without a slot, which has some before long."""
+    pool, gate = hubpool.ThreadPool(1), Gate()
+    pool.spawn(gate)
+    pool.spawn(int)
+    gevent.get_hub().loop.run_callback(gate.open)
+    return pool, gate
+
+
+@pytest.mark.parametrize("method", ["spawn", "apply"])
+def test_a_submission_to_a_pool_that_is_full(method: str) -> None:
+    def check(subject: tuple[hubpool.ThreadPool, Gate]) -> None:
+        pool, gate = subject
+        gate.open()
+        _is_whole(pool)
+
+    assert _everywhere(_full, lambda subject: getattr(subject[0], method)(int), check) > 10
+
+
+def _queued() -> tuple[hubpool.ThreadPool, Gate, AsyncResult[Any]]:
+    pool, gate = hubpool.ThreadPool(1), Gate()
+    pool.spawn(gate)
+    return pool, gate, pool.spawn(int)
+
+
+def _has_ended(subject: tuple[hubpool.ThreadPool, Gate, AsyncResult[Any]]) -> None:
+    pool, gate, result = subject
+    gate.open()
+    assert result.wait(LIMIT) is not None or result.exception is not None
+    _is_whole(pool)
+
+
+def test_a_cancellation() -> None:
+    assert _everywhere(_queued, lambda subject: subject[0].cancel(subject[2]), _has_ended) > 2
+
+
+def test_a_kill_that_drops_what_is_queued() -> None:
+    def kill(subject: tuple[hubpool.ThreadPool, Gate, AsyncResult[Any]]) -> None:
+        gevent.get_hub().loop.run_callback(subject[1].open)
+        subject[0].kill(drop_queued=True)
+
+    assert _everywhere(_queued, kill, _has_ended) > 20
+
+
+@pytest.mark.parametrize("report_errors", ["always", "unretrieved", "never"])
+def test_the_delivery_of_an_error(report_errors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = gevent.get_hub()
+    reported: list[object] = []
+    monkeypatch.setattr(hub, "handle_error", lambda *args: reported.append(args))
+
+    def make() -> tuple[hubpool.ThreadPool, Failed, AsyncResult[Any]]:
+        pool = hubpool.ThreadPool(1, report_errors=report_errors)
+        result = pool.spawn(divmod, 1, 0)
+        while pool._core.unfinished:
+            time.sleep(0.0001)  # The hub does not run, so its message stays where it is.
+        native = pool._account.wake.native
+        native.drain()
+        while True:
+            message = native.deliver_values()
+            if type(message[0]) is Failed:
+                return pool, message[0], result
+            message[0].deliver(*message[1:])  # It is about an earlier pool.
+
+    def check(subject: tuple[hubpool.ThreadPool, Failed, AsyncResult[Any]]) -> None:
+        pool, failed, result = subject
+        while failed.again():
+            failed.deliver(None, None, None)
+        with pytest.raises(ZeroDivisionError):
+            result.get(block=False)
+        _is_whole(pool)
+
+    assert _everywhere(make, lambda subject: subject[1].deliver(None, None, None), check) > 10
+
+
+def _alive(executor: hubpool.ThreadPoolExecutor) -> int:
+    return sum(thread.is_alive() for thread in executor._threads)
+
+
+def test_a_submission_to_a_new_executor() -> None:
+    def check(executor: hubpool.ThreadPoolExecutor) -> None:
+        assert [executor.submit(pow, 2, n).result(LIMIT) for n in range(3)] == [1, 2, 4]
+        until(lambda: executor._core.workers == _alive(executor) <= 1)
+        until(lambda: not executor._core.unfinished)
+        executor.shutdown()
+        assert (executor._core.workers, _alive(executor)) == (0, 0)
+        assert executor._core not in thread_limit._threads
+
+    assert (
+        _everywhere(
+            lambda: hubpool.ThreadPoolExecutor(1), lambda executor: executor.submit(int), check
+        )
+        > 20
+    )
+
+
+class _Told:
+    anywhere = True
+
+    def __init__(self) -> None:
+        self.told = False
+
+    def deliver(self, *_: None) -> None:
+        self.told = True
+
+
+def test_the_callback_of_the_hubs_watcher(
+    pool: hubpool.ThreadPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool.apply(int)
+    wake, message = pool._account.wake, _Told()
+    drain = HubWake.drain
+    reported: list[object] = []
+    monkeypatch.setattr(wake._hub(), "handle_error", lambda *args: reported.append(args[1]))
+
+    def broken_off(_: HubWake) -> None:
+        monkeypatch.setattr(HubWake, "drain", drain)
+        raise BrokenOffError
+
+    monkeypatch.setattr(HubWake, "drain", broken_off)
+    wake.hold()
+    wake._stop_looking_out()
+    wake.native.post((message, None, None, None))
+    until(lambda: message.told)
+    wake.release()
+    assert reported == [BrokenOffError]
