@@ -33,6 +33,14 @@ const GAP: Duration = Duration::from_nanos(1);
 /// this, one that is always too late would wait for as long as there are jobs.
 const FAIR_EVERY: Duration = Duration::from_secs(1);
 
+/// What a worker sees of the hub's thread: for how many nanoseconds it has run, which stands still while it
+/// sleeps, and how many times it has been woken for messages or has looked out for some.
+#[derive(Clone, Copy)]
+pub struct Sign {
+    pub ran: u64,
+    pub attended: usize,
+}
+
 /// One worker's hold on the interpreter.
 pub struct Hold {
     /// When the worker got the interpreter.
@@ -40,9 +48,11 @@ pub struct Hold {
     /// When the worker was last idle, or kept it for a whole interval.
     fair: Instant,
     fair_time: Duration,
-    /// When the worker last had a look at the hub's clock, or could have had one, and what it showed.
+    /// When the worker last had a look at the hub's thread, or could have had one, and what it saw.
     looked: Instant,
-    hub_clock: Option<u64>,
+    sign: Option<Sign>,
+    /// When it last saw that the hub attended to messages.
+    attended: Instant,
 }
 
 impl Hold {
@@ -56,7 +66,8 @@ impl Hold {
             fair: Instant::now(),
             fair_time: Duration::from_secs_f64(interval * 1.2).max(ATTACHED_TIME),
             looked: Instant::now(),
-            hub_clock: None,
+            sign: None,
+            attended: Instant::now(),
         })
     }
 
@@ -72,15 +83,22 @@ impl Hold {
         self.since.elapsed() >= limit
     }
 
-    /// Whether the hub's thread has run since the last look at its clock: it is about something, and may
-    /// wait for the interpreter. Where it is not known for how long it has run, it has not.
-    pub fn hub_has_run(&mut self, clock: impl FnOnce() -> Option<u64>) -> bool {
+    /// Whether the hub's thread has run since the last look, and has not attended to messages of late,
+    /// which can wait: a timer or a descriptor has woken it, and now it waits for the interpreter.
+    pub fn hub_has_woken(&mut self, look: impl FnOnce() -> Option<Sign>) -> bool {
         if self.looked.elapsed() < LOOK_EVERY || self.is_fair_turn() {
             return false;
         }
         self.looked = Instant::now();
-        let before = std::mem::replace(&mut self.hub_clock, clock());
-        before.is_some() && before != self.hub_clock
+        let (before, now) = (self.sign, look());
+        self.sign = now;
+        let Some((before, now)) = before.zip(now) else {
+            return false;
+        };
+        if before.attended != now.attended {
+            self.attended = self.looked;
+        }
+        before.ran != now.ran && self.looked - self.attended >= ATTACHED_TIME
     }
 
     /// Notes that the worker has the interpreter again. If it has been `busy`, it only let others

@@ -429,7 +429,7 @@ impl Worker {
         let over = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             let Desk { hold, wake, .. } = &mut *desk;
-            hold.is_over() || hold.hub_has_run(|| wake.as_ref()?.get().clock(py))
+            hold.is_over() || hold.hub_has_woken(|| wake.as_ref()?.get().sign(py))
         };
         if over {
             detached(py, &self.core.get().turnstile, stay_away);

@@ -11,6 +11,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::account::{Account, take_one};
+use crate::attach::Sign;
 
 /// For how long greenlets may look out one after another in the hub's place, which does
 /// nothing else meanwhile: no timer fires, and no descriptor is seen to be ready.
@@ -65,6 +66,8 @@ pub struct Wake {
     stand_in_since: Mutex<Option<Instant>>,
     /// `None` once it is closed.
     ends: Mutex<Option<Ends>>,
+    /// How many times the hub has been woken for messages, or has looked out for some.
+    attended: AtomicUsize,
     /// The clock of the hub's thread, if it is known, and what reads it.
     clock: Option<Py<PyAny>>,
     read_clock: Py<PyAny>,
@@ -91,6 +94,7 @@ impl Wake {
             looks_out: AtomicBool::new(false),
             stand_in_since: Mutex::new(None),
             ends: Mutex::new(Some(Ends { reader, writer })),
+            attended: AtomicUsize::new(0),
             clock,
             read_clock: py.import("time")?.getattr("clock_gettime_ns")?.unbind(),
         })
@@ -267,12 +271,14 @@ impl Wake {
 }
 
 impl Wake {
-    /// For how many nanoseconds the hub's thread has run, if that is known: it stands still while the thread
-    /// sleeps, or waits for the interpreter.
-    pub fn clock(&self, py: Python<'_>) -> Option<u64> {
+    /// What is to be seen of the hub's thread, if its clock is known.
+    pub fn sign(&self, py: Python<'_>) -> Option<Sign> {
         // It fails if the thread is no more.
-        let time = self.read_clock.call1(py, (self.clock.as_ref()?,));
-        time.ok()?.extract(py).ok()
+        let ran = self.read_clock.call1(py, (self.clock.as_ref()?,));
+        Some(Sign {
+            ran: ran.ok()?.extract(py).ok()?,
+            attended: self.attended.load(Ordering::Relaxed),
+        })
     }
 
     /// Adds a message; wakes the hub if nothing else has.
@@ -280,6 +286,7 @@ impl Wake {
         if self.outbox.push(message)
             && let Some(ends) = &*lock(&self.ends)
         {
+            self.attended.fetch_add(1, Ordering::Relaxed);
             let fd = ends.writer.as_ref().unwrap_or(&ends.reader);
             // It fails only if the counter or the pipe is full, and then the
             // descriptor is readable already.
@@ -315,6 +322,7 @@ impl Wake {
     }
 
     fn watch(&self, py: Python<'_>) -> bool {
+        self.attended.fetch_add(1, Ordering::Relaxed);
         let messages = py.detach(|| self.outbox.look_out());
         let mut tray = lock(&self.tray);
         tray.extend(messages);
