@@ -190,6 +190,8 @@ class _Feed:
                 if time.monotonic() - start < 0.001:
                     window = min(2 * window, max(window, _WIDEST_WINDOW))
             turn = self._take_turns(turn)
+            if self._given_up:
+                return  # Before it reads one more.
 
     def _take_turns(self, turn: float) -> float:
         """Let other greenlets run if it is their turn; return when it is so again.
