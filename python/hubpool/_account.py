@@ -58,11 +58,8 @@ class Account(_native.Account):
     def _unwatch(self) -> None:
         self.wake.adjust()
 
-    def deliver(self, _result: None, _value: None, error: Any) -> None:
-        """Report an error; without one, tell all who wait that something has changed."""
-        if error is not None:
-            self.handle_error(error)
-            return
+    def deliver(self, _result: None, _value: None, _error: None) -> None:
+        """Tell all who wait that something has changed."""
         # A worker has left, or who should have told them could not.
         _gevent.resize_semaphore(self.slots, 0)
         self.wake.adjust()
@@ -70,7 +67,7 @@ class Account(_native.Account):
 
     def again(self) -> bool:
         """Whether it must be delivered again, if something was raised meanwhile."""
-        return False
+        return True
 
     def handle_error(self, error: Any) -> None:
         """Report a task's error, on the hub."""

@@ -60,17 +60,17 @@ class ExecutorCrew(Crew):
 
     def fail_queue(self, error: Exception) -> None:
         """End all that is queued with an error."""
-        while (job := self.core.take_newest()) is not None:
-            self.core.finish()
+        taken: list[Future[Any]] = []
+        while self.core.take_newest(taken):
+            job = taken.pop()
             if job.begin() is not None:
                 job.settle(None, error)
 
     def _run_here(self) -> None:
         futures: list[Future[Any]] = []
-        while (future := self.core.take_newest()) is not None:
-            futures.append(future)
+        while self.core.take_newest(futures):
+            pass
         for future in reversed(futures):
-            self.core.finish()
             future.run()
 
 

@@ -247,6 +247,7 @@ class HubWake:
             self._deliver(self.native.look_out) and self.native.look_out_paid
         ):
             self._stop_looking_out()
+            self.adjust()  # It may have been the last message.
 
     def stand_in(self) -> bool:
         """Look out in the hub's place, and deliver what any greenlet may.
@@ -263,6 +264,7 @@ class HubWake:
             found = self._deliver(native.stand_in, elsewhere=hub)
             if found is not None and not (found and native.look_out_paid):
                 self._stop_looking_out()
+                self.adjust()
             return bool(found)
         return False
 

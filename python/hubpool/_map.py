@@ -88,6 +88,14 @@ class _Feed:
         else:
             self._greenlet = Greenlet.spawn(self._run, source, inert)
 
+    def start_or_drop(self) -> None:
+        """Do as :meth:`start`; if that is broken off, leave nothing in the pool."""
+        try:
+            self.start()
+        except BaseException:
+            self.drop()
+            raise
+
     def _run(self, source: Iterator[Any], inert: bool) -> None:
         try:
             self.feed(source, inert)
@@ -310,12 +318,13 @@ class IMapUnordered:
         self._everything = not limit
         self._ready: deque[Any] = deque()
         self._feed = _Feed(pool, func, iterables, self._ordered, limit or None)
-        self._feed.start()
+        self._feed.start_or_drop()
 
     def __del__(self) -> None:
         # Who has begun to read and drops it wants no more of it. Who never
         # reads wants the function called. The iterables may have been refused.
-        if self._begun:
+        # It may not have come to be whole.
+        if getattr(self, "_begun", False):
             feed = self._feed
             if feed.wake.is_here():
                 feed.give_up()
@@ -369,8 +378,8 @@ class IMap(IMapUnordered):
 def map_whole(pool: ThreadPool, func: Any, iterable: Iterable[Any]) -> list[Any]:
     """Map, and return all results; raise what the first item in order to fail raised."""
     feed = _Feed(pool, func, (iterable,), ordered=True, limit=None)
+    feed.start_or_drop()
     try:
-        feed.start()
         whole = feed.take_whole()
         failure = None
         if whole is None:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gevent import monkey
@@ -410,7 +411,7 @@ class _WorkerGreenlet(_Worker):
         error = ((self, batch.func), exc_info)
         unretrieved = None
         if account.report_errors == "always":
-            account.wake.native.post((account, None, None, error))
+            account.wake.call(partial(account.handle_error, error))
         elif account.report_errors == "unretrieved":
             unretrieved = Unretrieved(account.wake, error)
         return Failure(exc_info, unretrieved)

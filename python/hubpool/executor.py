@@ -173,9 +173,13 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         core.close()
         self._shutdown = True
         if cancel_futures:
-            while (future := core.take_newest()) is not None:
-                core.finish()
-                future.cancel()
+            taken: list[Future[Any]] = []
+            try:
+                while core.take_newest(taken):
+                    taken[-1].cancel()
+            finally:
+                for future in taken:
+                    future.cancel()  # Again, it does nothing.
         if wait and may_wait_here():
             all_known = False
             while not all_known:

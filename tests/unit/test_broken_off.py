@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from gevent.event import AsyncResult
 
+    from hubpool._future import Future
+
 PACKAGE = str(Path(hubpool.__file__).parent)
 
 
@@ -288,3 +290,35 @@ def test_the_callback_of_the_hubs_watcher(
     until(lambda: message.told)
     wake.release()
     assert reported == [BrokenOffError]
+
+
+def test_a_shutdown_that_cancels() -> None:
+    def make() -> tuple[hubpool.ThreadPoolExecutor, Gate, list[Future[Any]]]:
+        executor, gate = hubpool.ThreadPoolExecutor(1), Gate()
+        first = executor.submit(gate)
+        gate.await_entered()
+        return executor, gate, [first, executor.submit(int), executor.submit(int)]
+
+    def check(
+        subject: tuple[hubpool.ThreadPoolExecutor, Gate, list[Future[Any]]],
+    ) -> None:
+        executor, gate, futures = subject
+        gate.open()
+        executor.shutdown(cancel_futures=True)
+        assert [future.done() for future in futures] == [True] * 3
+        assert executor._core.unfinished == 0
+
+    assert (
+        _everywhere(
+            make, lambda subject: subject[0].shutdown(wait=False, cancel_futures=True), check
+        )
+        > 2
+    )
+
+
+@pytest.mark.parametrize("method", ["map", "imap", "imap_unordered"])
+def test_a_map_on_a_new_pool(method: str) -> None:
+    def run(pool: hubpool.ThreadPool) -> None:
+        assert len(list(getattr(pool, method)(abs, [1, 2, 3]))) == 3
+
+    assert _everywhere(lambda: hubpool.ThreadPool(1), run, _is_whole) > 20

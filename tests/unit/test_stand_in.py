@@ -220,3 +220,30 @@ def test_a_slot_is_theirs_who_wait_already(make_pool: MakePool) -> None:
 
     gevent.joinall([gevent.spawn(repeat, number) for number in range(5)], raise_error=True)
     assert min(calls) > 100
+
+
+def test_a_hub_that_stops_looking_out_as_the_last_message_comes_counts_no_watcher(
+    pool: hubpool.ThreadPool,
+) -> None:
+    pool.apply(int)
+    wake = pool._account.wake
+    native = wake.native
+
+    class _Last(_Anywhere):
+        def deliver(self, *_: None) -> None:
+            wake.release()
+
+    wake.native = _Late(native)  # type: ignore[assignment] # it stands in for it
+    try:
+        for look in (wake.stand_in, wake._on_idle):
+            wake.hold()
+            native.post((_Last(), None, None, None))
+            native.looks_out = True
+            # The first time may be the hub's turn.
+            assert look == wake._on_idle or look() or look()
+            if look == wake._on_idle:
+                look()
+            assert (native.holds, native.looks_out, wake._counted) == (0, False, False)
+    finally:
+        wake.native = native
+    assert gevent.get_hub().join(timeout=LIMIT)

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyList, PyString, PyTuple};
 
 use crate::account::Account;
 use crate::attach::{Hold, detached, stay_away};
@@ -80,10 +80,15 @@ impl Core {
         self.pool.close();
     }
 
-    /// Takes the newest job that no worker has taken. It stays unfinished.
-    fn take_newest(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let job = self.pool.withdraw(|_| true)?;
-        Some(job.object().clone_ref(py))
+    /// Takes the newest job that no worker has taken, counts it as ended, and appends it to a list, in one
+    /// step: whoever is broken off then finds it there. Returns whether there was one.
+    fn take_newest(&self, into: &Bound<'_, PyList>) -> PyResult<bool> {
+        let Some(job) = self.pool.withdraw(|_| true) else {
+            return Ok(false);
+        };
+        self.pool.finish(1);
+        into.append(job.object())?;
+        Ok(true)
     }
 
     /// Whether one more worker would help `more` tasks beside those begun.
