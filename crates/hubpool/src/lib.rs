@@ -110,13 +110,13 @@
 //!
 //! | | tokio | blocking | rayon | threadpool | affinitypool |
 //! |---|---|---|---|---|---|
-//! | 100,000 submitted, then awaited | 8.5, 4 | 15, 7.1 | 2.3, 2.6 | 2.7, 2 | 1.2, 1.6 |
-//! | 100,000, of which 16 are in flight | 5.9, 4.6 | 6.1, 4.1 | 10, 1.4 | 3.2, 13 | 2.8, 0.76 |
-//! | ordered map of 100,000 | 8, 7.3 | 15, 14 | 14, 3.8 | 1.4, 3 | 1.4, 3.3 |
-//! | four producers | 3.4, 2.5 | 7.9, 6.4 | 2, 1.8 | 1.4, 1.5 | 1.1, 1.4 |
-//! | submit and await, one after the other | 3.3, 36 | 3.2, 27 | 1.5, 17 | 3.9, 21 | 1.5, 6.2 |
-//! | first result of a new pool of 64 | 1.5, 2 | 1.1, 0.89 | 29, 27 | 22, 30 | 27, 28 |
-//! | memory of a queued task | 3.5, 3.6 | 0.84, 0.86 | 1, 1 | 0.91, 0.94 | 1.1, 1.1 |
+//! | 100,000 submitted, then awaited | 11, 5.9 | 16, 5.2 | 1.8, 2.2 | 2, 2.1 | 1, 2.2 |
+//! | 100,000, of which 16 are in flight | 6.6, 3.8 | 7.3, 1.8 | 13, 1.6 | 4.1, 11 | 3.2, 0.83 |
+//! | ordered map of 100,000 | 6.3, 7 | 15, 12 | 17, 4 | 1, 3.7 | 1.3, 4.7 |
+//! | four producers | 4.3, 2.8 | 8, 4.1 | 1.8, 1.9 | 1.3, 1.6 | 1.1, 1.2 |
+//! | submit and await, one after the other | 3.2, 24 | 3.2, 25 | 1.5, 14 | 3.5, 24 | 1.5, 2.1 |
+//! | first result of a new pool of 64 | 1.5, 1.9 | 1.2, 0.98 | 29, 20 | 26, 21 | 27, 22 |
+//! | memory of a queued task | 3.6, 3.6 | 0.86, 0.86 | 1, 1 | 0.94, 0.94 | 1.1, 1.1 |
 //!
 //! So: for computations that split themselves, take rayon. If a program lives on tokio and just wants a file
 //! read now and then, `spawn_blocking` is there already.
