@@ -217,6 +217,8 @@ class HubWake:
         self.native.looks_out = False
         if self._lookout is not None:
             self._change_watchers(self._lookout.stop)
+        # While it looks out, what nobody waits for any more is left to it.
+        self.adjust()
 
     def _change_watchers(self, change: Callable[..., object], *args: Any) -> None:
         # A signal handler that comes meanwhile leaves them alone.
@@ -241,13 +243,11 @@ class HubWake:
         if not self.native.holds or hub is None or hub.loop is None or self.abandoned:
             # Nobody has anything to wait for, or the hub was destroyed, and its loop was not.
             self._stop_looking_out()
-            self.adjust()
             return
         if _gevent.would_sleep(hub) and not (
             self._deliver(self.native.look_out) and self.native.look_out_paid
         ):
             self._stop_looking_out()
-            self.adjust()  # It may have been the last message.
 
     def stand_in(self) -> bool:
         """Look out in the hub's place, and deliver what any greenlet may.
@@ -264,7 +264,6 @@ class HubWake:
             found = self._deliver(native.stand_in, elsewhere=hub)
             if found is not None and not (found and native.look_out_paid):
                 self._stop_looking_out()
-                self.adjust()
             return bool(found)
         return False
 

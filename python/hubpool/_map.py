@@ -81,18 +81,15 @@ class _Feed:
         """Feed all items: at once if nothing could keep the caller waiting, else in a greenlet."""
         source, inert, few = self._iterables
         self._iterables = None
-        if few and not self.batch.limited:
-            self.batch.feed_all(list(source))
-            self.batch.exhaust()  # Nobody reads yet.
-            self._attend()
-        else:
-            self._greenlet = Greenlet.spawn(self._run, source, inert)
-
-    def start_or_drop(self) -> None:
-        """Do as :meth:`start`; if that is broken off, leave nothing in the pool."""
         try:
-            self.start()
+            if few and not self.batch.limited:
+                self.batch.feed_all(list(source))
+                self.batch.exhaust()  # Nobody reads yet.
+                self._attend()
+            else:
+                self._greenlet = Greenlet.spawn(self._run, source, inert)
         except BaseException:
+            # What breaks it off leaves nothing in the pool.
             self.drop()
             raise
 
@@ -318,7 +315,7 @@ class IMapUnordered:
         self._everything = not limit
         self._ready: deque[Any] = deque()
         self._feed = _Feed(pool, func, iterables, self._ordered, limit or None)
-        self._feed.start_or_drop()
+        self._feed.start()
 
     def __del__(self) -> None:
         # Who has begun to read and drops it wants no more of it. Who never
@@ -378,7 +375,7 @@ class IMap(IMapUnordered):
 def map_whole(pool: ThreadPool, func: Any, iterable: Iterable[Any]) -> list[Any]:
     """Map, and return all results; raise what the first item in order to fail raised."""
     feed = _Feed(pool, func, (iterable,), ordered=True, limit=None)
-    feed.start_or_drop()
+    feed.start()
     try:
         whole = feed.take_whole()
         failure = None

@@ -327,11 +327,9 @@ class _WorkerGreenlet(_Worker):
                 del func, args, kwargs
                 place.finish_with_value(account, result, value)
             else:
-                error = ((self, func), error)
-                del func, args, kwargs
-                failed = Failed(account, result, error)
-                place.finish(account.wake.native, (failed, None, None, None))
-                del failed
+                del args, kwargs
+                self._finish_failed(func, result, error, place)
+                del func
             del result, value, error
         else:
             go_on = self._run_batch(job, place)
@@ -342,11 +340,14 @@ class _WorkerGreenlet(_Worker):
     def _fail_job(self, job: Any, place: Worker, exc_info: Any) -> None:
         if type(job) is tuple:
             func, _, _, result, _ = job
-            error = ((self, func), exc_info)
-            failed = Failed(self._account, result, error)
-            place.finish(self._account.wake.native, (failed, None, None, None))
+            self._finish_failed(func, result, exc_info, place)
         else:
             job.requeue()
+
+    def _finish_failed(self, func: Any, result: Any, exc_info: Any, place: Worker) -> None:
+        """Count a task as ended, and leave its error for its result."""
+        failed = Failed(self._account, result, ((self, func), exc_info))
+        place.finish(self._account.wake.native, (failed, None, None, None))
 
     def _run_item(self, batch: Batch, args: Any, place: Worker) -> tuple[Any, bool]:
         """Run one item of a map; as `_run_task`, but return one value."""

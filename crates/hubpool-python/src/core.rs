@@ -58,7 +58,7 @@ impl Core {
 
     /// Queues a task, counted as unfinished. Returns whether there is a worker
     /// for it; `None` if the pool is closed and has not taken it.
-    fn submit(&self, task: Py<PyAny>) -> Option<bool> {
+    pub fn submit(&self, task: Py<PyAny>) -> Option<bool> {
         self.pool.begin(1);
         let taken = self.pool.submit(Job::Task(task)).ok();
         if taken.is_none() {

@@ -6,7 +6,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::account::Account;
-use crate::core::{Core, Job};
+use crate::core::Core;
 
 /// A task's slot, and its place in the count of what is outstanding; or a hold of the hub's loop, for who
 /// waits. The hub's thread only.
@@ -78,10 +78,8 @@ impl Held {
     /// Queues the task, which has a slot and has been counted. Returns whether there is a worker for it. From
     /// then on what is held is given back with its result.
     fn submit(&self, core: &Bound<'_, Core>, task: Py<PyAny>) -> bool {
-        let pool = &core.get().pool;
-        pool.begin(1);
         // A pool's core is never closed.
-        let manned = pool.submit(Job::Task(task)).unwrap_or(false);
+        let manned = core.get().submit(task).unwrap_or(false);
         self.slot.store(false, Ordering::Relaxed);
         self.counted.store(false, Ordering::Relaxed);
         manned
