@@ -71,8 +71,13 @@ impl Hold {
         })
     }
 
-    /// Whether it is others' turn.
-    pub fn is_over(&self) -> bool {
+    /// For how long the worker has gone from task to task.
+    pub fn time(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// Whether it is others' turn after that.
+    pub fn is_over(&self, time: Duration) -> bool {
         let limit = if self.is_fair_turn() {
             self.fair_time
         } else if cores() > 1 {
@@ -80,7 +85,7 @@ impl Hold {
         } else {
             ATTACHED_TIME_ON_ONE_CORE
         };
-        self.since.elapsed() >= limit
+        time >= limit
     }
 
     /// Whether the hub's thread has run since the last look, and has not attended to messages of late,

@@ -14,6 +14,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use crate::account::Account;
 use crate::attach::{Hold, detached, stay_away};
 use crate::batch::Batch;
+use crate::slice::{Slice, is_long};
 use crate::wake::{Message, Wake};
 
 /// The place of the result in the tuple that is a task.
@@ -189,6 +190,7 @@ pub struct Worker {
     context: Mutex<Py<PyAny>>,
     /// Whether the pool counts the worker.
     registered: AtomicBool,
+    slice: Slice,
     desk: Mutex<Desk>,
 }
 
@@ -228,6 +230,7 @@ impl Worker {
             context: Mutex::new(new_context.call0()?.unbind()),
             new_context: new_context.unbind(),
             registered: AtomicBool::new(true),
+            slice: Slice::new(),
             desk: Mutex::new(Desk {
                 hold: Hold::new(py)?,
                 taken: None,
@@ -357,10 +360,12 @@ impl Worker {
     fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let pool = &self.core.get().pool;
         self.let_go()?;
-        let (may_stay, outgoing, wake) = {
+        let (may_stay, long, outgoing, wake) = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             let wake = desk.wake.as_ref().map(|wake| wake.clone_ref(py));
-            (!desk.hold.is_over(), desk.outgoing.take(), wake)
+            let time = desk.hold.time();
+            let may_stay = !desk.hold.is_over(time);
+            (may_stay, is_long(time), desk.outgoing.take(), wake)
         };
         let wake = wake.as_ref().map(Py::get);
         if may_stay && let Some(job) = pool.try_next(&self.place) {
@@ -373,6 +378,7 @@ impl Worker {
         }
         let busy = pool.queued() > 0;
         let next = detached(py, &self.core.get().turnstile, || {
+            self.slice.end_job(long);
             let mut soon = false;
             if let Some(wake) = wake {
                 if let Some(message) = outgoing {
@@ -434,9 +440,10 @@ impl Worker {
         let over = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             let Desk { hold, wake, .. } = &mut *desk;
-            hold.is_over() || hold.hub_has_woken(|| wake.as_ref()?.get().sign(py))
+            hold.is_over(hold.time()) || hold.hub_has_woken(|| wake.as_ref()?.get().sign(py))
         };
         if over {
+            self.slice.lengthen();
             detached(py, &self.core.get().turnstile, stay_away);
             self.desk.lock().map_err(poisoned)?.hold.renew(true);
         }

@@ -11,6 +11,7 @@ mod guard;
 mod held;
 mod registration;
 mod reply;
+mod slice;
 mod wake;
 
 use pyo3::prelude::*;

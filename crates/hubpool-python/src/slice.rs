@@ -1,0 +1,88 @@
+//! For how long the kernel lets a thread run before it looks for others.
+//!
+//! Where workers compute on every core, a hub that wakes up waits until the kernel takes a core from one of
+//! them, some milliseconds. Since Linux 6.12 a thread may ask for a slice of its own, and one with a
+//! shorter slice goes before it as it wakes up. So a worker that computes for long asks for a longer slice than
+//! the hub has. It gets no more of the core for that, but in longer pieces.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::attach::cores;
+
+/// A job that takes as long is a long one.
+const LONG_JOB: Duration = Duration::from_micros(100);
+
+/// What a worker with long jobs asks for, in nanoseconds: a few times the usual.
+#[cfg(target_os = "linux")]
+const LONG: u64 = 6_000_000;
+
+/// A worker thread's slice. Only that thread may use it.
+pub struct Slice {
+    /// Whether it has asked for a longer one.
+    long: AtomicBool,
+    /// Whether its job takes long.
+    busy: AtomicBool,
+}
+
+impl Slice {
+    /// The calling thread's, whose first job is taken for a long one.
+    pub fn new() -> Self {
+        let slice = Self {
+            long: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+        };
+        slice.ask(true);
+        slice
+    }
+
+    /// Notes that the job takes long.
+    pub fn lengthen(&self) {
+        self.busy.store(true, Ordering::Relaxed);
+        self.ask(true);
+    }
+
+    /// Notes that the job has ended, and whether it took long. The next is taken to be as the last: the
+    /// kernel heeds a new slice when the old one has been used up.
+    pub fn end_job(&self, long: bool) {
+        let busy = self.busy.swap(false, Ordering::Relaxed);
+        self.ask(busy || long);
+    }
+
+    /// Asks for a long or for the usual one, if that is new. On a single core all have the usual one: there
+    /// workers give the core away, which costs them the rest of their slice.
+    fn ask(&self, long: bool) {
+        if self.long.load(Ordering::Relaxed) != long && cores() > 1 {
+            self.long.store(long, Ordering::Relaxed);
+            set(long);
+        }
+    }
+}
+
+/// Whether a job that takes so much time is a long one.
+pub fn is_long(time: Duration) -> bool {
+    time >= LONG_JOB
+}
+
+/// A system that knows no such thing does nothing.
+#[cfg(target_os = "linux")]
+fn set(long: bool) {
+    use std::mem::{MaybeUninit, size_of};
+
+    let size = size_of::<libc::sched_attr>();
+    let mut attr = MaybeUninit::<libc::sched_attr>::zeroed();
+    // SAFETY: the kernel writes at most `size` bytes there.
+    let got = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, attr.as_mut_ptr(), size, 0) };
+    // SAFETY: zeros, and whatever the kernel has written of its own, are values of all its fields.
+    let mut attr = unsafe { attr.assume_init() };
+    let policy = libc::c_int::try_from(attr.sched_policy);
+    if got != 0 || !matches!(policy, Ok(libc::SCHED_OTHER | libc::SCHED_BATCH)) {
+        return;
+    }
+    attr.sched_runtime = if long { LONG } else { 0 };
+    // SAFETY: the kernel reads as many bytes as `size` says.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set(_long: bool) {}
