@@ -43,8 +43,9 @@ pub struct Sign {
 
 /// One worker's hold on the interpreter.
 pub struct Hold {
-    /// When the worker got the interpreter.
+    /// When the worker got the interpreter, and how many jobs it has run since.
     since: Instant,
+    jobs: u32,
     /// When the worker was last idle, or kept it for a whole interval.
     fair: Instant,
     fair_time: Duration,
@@ -63,6 +64,7 @@ impl Hold {
             .extract()?;
         Ok(Self {
             since: Instant::now(),
+            jobs: 1,
             fair: Instant::now(),
             fair_time: Duration::from_secs_f64(interval * 1.2).max(ATTACHED_TIME),
             looked: Instant::now(),
@@ -76,7 +78,17 @@ impl Hold {
         self.since.elapsed()
     }
 
-    /// Whether it is others' turn after that.
+    /// How long a job has taken, if all have taken so much time.
+    pub fn job_time(&self, time: Duration) -> Duration {
+        time / self.jobs
+    }
+
+    /// Notes that the worker goes on to the next job.
+    pub fn go_on(&mut self) {
+        self.jobs += 1;
+    }
+
+    /// Whether it is others' turn after that time.
     pub fn is_over(&self, time: Duration) -> bool {
         let limit = if self.is_fair_turn() {
             self.fair_time
@@ -114,6 +126,7 @@ impl Hold {
             self.fair = now;
         }
         self.since = now;
+        self.jobs = 1;
         self.looked = now;
     }
 

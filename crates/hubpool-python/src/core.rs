@@ -14,7 +14,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use crate::account::Account;
 use crate::attach::{Hold, detached, stay_away};
 use crate::batch::Batch;
-use crate::slice::{Slice, is_long};
+use crate::slice::Slice;
 use crate::wake::{Message, Wake};
 
 /// The place of the result in the tuple that is a task.
@@ -360,12 +360,12 @@ impl Worker {
     fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let pool = &self.core.get().pool;
         self.let_go()?;
-        let (may_stay, long, outgoing, wake) = {
+        let (may_stay, job_time, outgoing, wake) = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             let wake = desk.wake.as_ref().map(|wake| wake.clone_ref(py));
             let time = desk.hold.time();
             let may_stay = !desk.hold.is_over(time);
-            (may_stay, is_long(time), desk.outgoing.take(), wake)
+            (may_stay, desk.hold.job_time(time), desk.outgoing.take(), wake)
         };
         let wake = wake.as_ref().map(Py::get);
         if may_stay && let Some(job) = pool.try_next(&self.place) {
@@ -373,12 +373,14 @@ impl Worker {
                 wake.post_attached(message);
             }
             let job = job.object();
-            self.desk.lock().map_err(poisoned)?.taken = Some(job.clone_ref(py));
+            let mut desk = self.desk.lock().map_err(poisoned)?;
+            desk.hold.go_on();
+            desk.taken = Some(job.clone_ref(py));
             return Ok(Some(job.clone_ref(py)));
         }
         let busy = pool.queued() > 0;
         let next = detached(py, &self.core.get().turnstile, || {
-            self.slice.end_job(long);
+            self.slice.end_job(job_time);
             let mut soon = false;
             if let Some(wake) = wake {
                 if let Some(message) = outgoing {

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use crate::attach::cores;
 
-/// A job that takes as long is a long one.
-const LONG_JOB: Duration = Duration::from_micros(100);
+/// A job that takes as long is a long one, and one that takes less than that a short one. Those in between are
+/// taken for what the last one was: to change one's mind each time costs more than either.
+const LONG_JOB: Duration = Duration::from_micros(150);
+const SHORT_JOB: Duration = Duration::from_micros(100);
 
 /// What a worker with long jobs asks for, in nanoseconds: a few times the usual.
 #[cfg(target_os = "linux")]
@@ -42,11 +44,15 @@ impl Slice {
         self.ask(true);
     }
 
-    /// Notes that the job has ended, and whether it took long. The next is taken to be as the last: the
+    /// Notes that the job has ended, and how long it took. The next is taken to be as the last: the
     /// kernel heeds a new slice when the old one has been used up.
-    pub fn end_job(&self, long: bool) {
+    pub fn end_job(&self, time: Duration) {
         let busy = self.busy.swap(false, Ordering::Relaxed);
-        self.ask(busy || long);
+        if busy || time >= LONG_JOB {
+            self.ask(true);
+        } else if time < SHORT_JOB {
+            self.ask(false);
+        }
     }
 
     /// Asks for a long or for the usual one, if that is new. On a single core all have the usual one: there
@@ -57,11 +63,6 @@ impl Slice {
             set(long);
         }
     }
-}
-
-/// Whether a job that takes so much time is a long one.
-pub fn is_long(time: Duration) -> bool {
-    time >= LONG_JOB
 }
 
 /// A system that knows no such thing does nothing.
