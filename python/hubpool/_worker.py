@@ -15,7 +15,7 @@ from greenlet import getcurrent, greenlet
 from hubpool import _gevent, from_thread
 from hubpool._account import Failed
 from hubpool._limit import thread_limit
-from hubpool._native import Batch, Claims, Registration, Wake, Worker, name_thread
+from hubpool._native import Batch, Claims, Registration, Tasks, Wake, Worker, name_thread
 from hubpool._report import Unretrieved
 
 if TYPE_CHECKING:
@@ -113,17 +113,13 @@ class _Worker(greenlet):
 
     def run(self) -> None:
         """Pull jobs until the core lets the worker go."""
-        # threading knows the thread only while it runs a task: an idle one can
-        # neither be joined nor be waited for.
         threads = threading._active  # type: ignore[attr-defined] # a private name
         ident = threading.get_ident()
         try:
+            threading.current_thread().name = self.name
             place = self._place = Worker(self._core, self._idle_task_timeout, self, self._wake)
             next_job = place.next
-            get_hub_if_exists = _gevent.get_hub_if_exists
             run_job = self._run_job
-            thread = threading.current_thread()
-            thread.name = self.name
             go_on = self._prepare()
             place.clear_context()
             if self._first_job is not None:
@@ -131,18 +127,12 @@ class _Worker(greenlet):
                 go_on = run_job(self._first_job, place)
                 self._first_job = None
             while go_on:
-                hub = get_hub_if_exists()
-                if hub is not None:
-                    self._fix_hub_before_block(hub)
-                    del hub
-                threads.pop(ident, None)
                 # gevent.util looks for this name to tell an idle worker.
                 gevent_threadpool_worker_idle = True
                 job = next_job()
                 gevent_threadpool_worker_idle = False  # noqa: F841
                 if job is None:
                     return
-                threads[ident] = thread
                 go_on = run_job(job, place)
                 job = None
         except BaseException:  # noqa: BLE001 - it is the fate of the job
@@ -317,25 +307,66 @@ class _WorkerGreenlet(_Worker):
         return True
 
     def _run_job(self, job: Any, place: Worker) -> bool:
-        if type(job) is tuple:
-            func, args, kwargs, result, context = job
-            del job
-            value, error, go_on = self._run_task(func, args, kwargs, result, context, place)
-            del context
-            account = self._account
-            if error is None:
-                del func, args, kwargs
-                place.finish_with_value(account, result, value)
-            else:
-                del args, kwargs
-                self._finish_failed(func, result, error, place)
-                del func
-            del result, value, error
-        else:
+        if type(job) is not tuple:
             go_on = self._run_batch(job, place)
+        elif job[4] is None and self._has_no_hooks():
+            del job
+            go_on = self._run_tasks(place)
+        else:
+            func, args, kwargs, result, context = job
+            value, error, go_on = self._run_task(func, args, kwargs, result, context, place)
+            del job, args, kwargs, context
+            self._finish(func, result, value, error, place)
+            del func, result, value, error
         if not go_on:
             self._complain()
         return go_on
+
+    def _run_tasks(self, place: Worker) -> bool:
+        """Run tasks around which there is nothing to do, the one that was taken and those that follow."""
+        tasks = Tasks(place, self._account, _before, _after)
+        slot = tasks.slot
+        error = None
+        try:
+            try:
+                for func, args, kwargs, result, context in tasks:
+                    gevent_threadpool_worker_idle = False
+                    slot[0] = func(*args, **kwargs) if kwargs else func(*args)
+                    del func, args, kwargs, result, context
+                    gevent_threadpool_worker_idle = True  # noqa: F841
+            except BaseException:  # noqa: BLE001 - it belongs to the task
+                if not tasks.handed_out:
+                    raise
+                error = sys.exc_info()
+            return not tasks.handed_out or self._end_task(place, slot.pop(), error)
+        finally:
+            # A traceback refers to this frame, which must not refer back, nor to what it ran.
+            func = args = kwargs = result = context = tasks = slot = error = None
+
+    def _end_task(self, place: Worker, value: Any, error: Any) -> bool:
+        """Do what comes after a task that has left something behind, or has failed."""
+        func, args, kwargs, result, _ = place.taken()
+        go_on = True
+        try:
+            self._after_run_task(func, args, kwargs, result)
+        except BaseException:  # noqa: BLE001 - it belongs to the caller
+            error = sys.exc_info()
+            go_on = False
+        finally:
+            del args, kwargs
+        place.clear_context()
+        try:
+            self._finish(func, result, value, error, place)
+        finally:
+            del func, result, value, error
+        return go_on
+
+    def _finish(self, func: Any, result: Any, value: Any, error: Any, place: Worker) -> None:
+        """Count a task as ended, and leave what has become of it for its result."""
+        if error is None:
+            place.finish_with_value(self._account, result, value)
+        else:
+            self._finish_failed(func, result, error, place)
 
     def _fail_job(self, job: Any, place: Worker, exc_info: Any) -> None:
         if type(job) is tuple:

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::account::Account;
 use crate::attach::{Hold, detached, stay_away};
@@ -19,6 +19,8 @@ use crate::wake::{Message, Wake};
 
 /// The place of the result in the tuple that is a task.
 pub const RESULT: usize = 3;
+/// The place of the context that it starts in.
+pub const CONTEXT: usize = 4;
 
 /// What a worker is given to do.
 pub enum Job {
@@ -182,7 +184,9 @@ pub struct Worker {
     core: Py<Core>,
     place: hubpool::binding::Worker,
     idle: Option<Duration>,
-    greenlet: Py<PyAny>,
+    pub greenlet: Py<PyAny>,
+    listing: Listing,
+    get_hub_if_exists: Py<PyAny>,
     getprofile: Py<PyAny>,
     gettrace: Py<PyAny>,
     /// The class of contexts, and the empty one that the greenlet is in while it runs tasks.
@@ -199,10 +203,20 @@ struct Desk {
     hold: Hold,
     /// The job that the worker took last, until it has ended.
     taken: Option<Py<PyAny>>,
+    /// Whether it is the next one that `next` returns.
+    untold: bool,
     /// The last task's message, for `wake`.
     outgoing: Option<Message>,
     /// The hub that the last message was for, or that the pool belongs to.
     wake: Option<Py<Wake>>,
+}
+
+/// Where `threading` lists the threads that run something. One that waits for work can neither be joined
+/// nor be waited for.
+struct Listing {
+    threads: Py<PyDict>,
+    number: Py<PyAny>,
+    thread: Py<PyAny>,
 }
 
 #[pymethods]
@@ -219,12 +233,22 @@ impl Worker {
         wake: Option<Py<Wake>>,
     ) -> PyResult<Self> {
         let sys = py.import("sys")?;
+        let threading = py.import("threading")?;
+        let thread = threading.call_method0("current_thread")?;
+        let listing = Listing {
+            threads: threading.getattr("_active")?.cast_into()?.unbind(),
+            number: thread.getattr("ident")?.unbind(),
+            thread: thread.unbind(),
+        };
+        let gevent = py.import("hubpool._gevent")?;
         let new_context = py.import("contextvars")?.getattr("Context")?;
         Ok(Self {
             core,
             place: hubpool::binding::Worker::new(),
             idle: Duration::try_from_secs_f64(idle_task_timeout).ok(),
             greenlet,
+            listing,
+            get_hub_if_exists: gevent.getattr("get_hub_if_exists")?.unbind(),
             getprofile: sys.getattr("getprofile")?.unbind(),
             gettrace: sys.getattr("gettrace")?.unbind(),
             context: Mutex::new(new_context.call0()?.unbind()),
@@ -234,6 +258,7 @@ impl Worker {
             desk: Mutex::new(Desk {
                 hold: Hold::new(py)?,
                 taken: None,
+                untold: false,
                 outgoing: None,
                 wake,
             }),
@@ -243,6 +268,7 @@ impl Worker {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.core)?;
         visit.call(&self.greenlet)?;
+        visit.call(&self.listing.thread)?;
         if let Ok(context) = self.context.try_lock() {
             visit.call(&*context)?;
         }
@@ -313,7 +339,7 @@ impl Worker {
     }
 
     /// Counts the task as ended, and leaves the value for its result.
-    fn finish_with_value(
+    pub fn finish_with_value(
         &self,
         py: Python<'_>,
         account: Py<Account>,
@@ -332,7 +358,7 @@ impl Worker {
 
     /// The job that was taken and has not ended: for a worker that something has
     /// hit outside of its task.
-    fn taken(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    pub fn taken(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let desk = self.desk.lock().map_err(poisoned)?;
         Ok(desk.taken.as_ref().map(|job| job.clone_ref(py)))
     }
@@ -354,10 +380,33 @@ impl Worker {
 
     /// Sends the message that was left, then waits for a job. `None`: the
     /// worker is no longer registered and must end.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        {
+            let mut desk = self.desk.lock().map_err(poisoned)?;
+            if std::mem::take(&mut desk.untold) {
+                return Ok(desk.taken.as_ref().map(|job| job.clone_ref(py)));
+            }
+        }
+        self.take_next(py)
+    }
+}
+
+impl Worker {
+    /// Leaves the job that was taken to `next`.
+    pub fn leave_to_next(&self) -> PyResult<()> {
+        self.desk.lock().map_err(poisoned)?.untold = true;
+        Ok(())
+    }
+
+    /// Sends the message that was left, then waits for a job and takes it. `None`: the worker is no
+    /// longer registered and must end.
     ///
     /// Where no job waits, message and wait come after the interpreter has
     /// been let go, so that the hub does not wake up only to wait for it.
-    fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    pub fn take_next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        if !self.registered.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let pool = &self.core.get().pool;
         self.let_go()?;
         let (may_stay, job_time, outgoing, wake) = {
@@ -378,6 +427,7 @@ impl Worker {
             desk.taken = Some(job.clone_ref(py));
             return Ok(Some(job.clone_ref(py)));
         }
+        self.rest(py)?;
         let busy = pool.queued() > 0;
         let next = detached(py, &self.core.get().turnstile, || {
             self.slice.end_job(job_time);
@@ -412,11 +462,22 @@ impl Worker {
         let mut desk = self.desk.lock().map_err(poisoned)?;
         desk.hold.renew(busy);
         desk.taken = job.as_ref().map(|job| job.clone_ref(py));
+        if job.is_some() {
+            self.listing.enter(py)?;
+        }
         Ok(job)
     }
-}
 
-impl Worker {
+    /// Does what comes before a worker waits: a task may have made a hub in its thread.
+    fn rest(&self, py: Python<'_>) -> PyResult<()> {
+        let hub = self.get_hub_if_exists.bind(py).call0()?;
+        if !hub.is_none() {
+            let fix = intern!(py, "_fix_hub_before_block");
+            self.greenlet.call_method1(py, fix, (hub,))?;
+        }
+        self.listing.leave(py)
+    }
+
     /// Wakes one more worker if jobs wait, or leaves it to the hub.
     fn call_next(&self, wake: Option<&Wake>) {
         let core = self.core.get();
@@ -450,6 +511,20 @@ impl Worker {
             self.desk.lock().map_err(poisoned)?.hold.renew(true);
         }
         Ok(over)
+    }
+}
+
+impl Listing {
+    fn enter(&self, py: Python<'_>) -> PyResult<()> {
+        self.threads.bind(py).set_item(&self.number, &self.thread)
+    }
+
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        let threads = self.threads.bind(py);
+        if threads.contains(&self.number)? {
+            threads.del_item(&self.number)?;
+        }
+        Ok(())
     }
 }
 

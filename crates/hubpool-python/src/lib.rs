@@ -12,6 +12,7 @@ mod held;
 mod registration;
 mod reply;
 mod slice;
+mod tasks;
 mod wake;
 
 use pyo3::prelude::*;
@@ -32,6 +33,8 @@ mod _native {
     use crate::registration::Registration;
     #[pymodule_export]
     use crate::reply::Reply;
+    #[pymodule_export]
+    use crate::tasks::Tasks;
     #[pymodule_export]
     use crate::wake::Wake;
 }
