@@ -261,7 +261,13 @@ class HubWake:
             hub = self._hub()
             if hub is None or getcurrent() is hub or not _gevent.would_sleep(hub):
                 return False
-            found = self._deliver(native.stand_in, elsewhere=hub)
+            try:
+                if native.stand_in():
+                    return True
+            except BaseException:
+                self._leave_to_the_hub()
+                raise
+            found = self._deliver(native.found, elsewhere=hub)
             if found is not None and not (found and native.look_out_paid):
                 self._stop_looking_out()
             return bool(found)
@@ -315,12 +321,15 @@ class HubWake:
                     self.report(target, *sys.exc_info())
             return None  # They are the parent's.
         except BaseException:
-            if native.undelivered:
-                # A signal handler has raised between two of them.
-                native.post(_call(_wake_up))
-            # Or the hub is being destroyed: libuv's loop goes on until it counts nothing.
-            self.adjust()
+            self._leave_to_the_hub()
             raise
+
+    def _leave_to_the_hub(self) -> None:
+        """Have the hub deliver what is left, for who cannot: something has been raised in between."""
+        if self.native.undelivered:
+            self.native.post(_call(_wake_up))
+        # Or the hub is being destroyed: libuv's loop goes on until it counts nothing.
+        self.adjust()
 
     def report(self, context: Any, *exc_info: Any) -> None:
         """Have the hub handle an error. Hub's thread only."""

@@ -8,6 +8,8 @@ from gevent.event import AsyncResult
 
 from hubpool._hub import stand_in
 
+_get = AsyncResult.get
+
 
 class TaskResult(AsyncResult):  # type: ignore[type-arg] # no generic at run time
     """A result that is looked out for before it is waited for."""
@@ -18,4 +20,4 @@ class TaskResult(AsyncResult):  # type: ignore[type-arg] # no generic at run tim
         """Do as :meth:`gevent.event.AsyncResult.get`."""
         if block and not self.ready():
             stand_in()
-        return AsyncResult.get(self, block, timeout)
+        return _get(self, block, timeout)

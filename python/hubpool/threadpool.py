@@ -348,7 +348,7 @@ class ThreadPool(GroupMappingMixin):
             result = self._new_result() if whole else Reply(self._account)
             # Who waits for the result need not wait for a slot before.
             keywords = _keywords(**kwds) if kwds else _NONE
-            self._submit(func, tuple(args), keywords, result, may_owe=self._size_wish is None)
+            self._submit(func, tuple(args), keywords, result, self._size_wish is None)
         else:
             result = self.spawn(func, *args, **kwds)
         try:
@@ -398,21 +398,19 @@ class ThreadPool(GroupMappingMixin):
             function is called here instead.
         """
         result: AsyncResult[_T] = self._new_result()
-        self._submit(func, args, kwargs, result)
-        return result
-
-    def _submit(
-        self, func: Any, args: Any, kwargs: Any, result: Any, *, may_owe: bool = False
-    ) -> None:
-        if _fork.under_way:
-            _fork.settle()
         if self.hub is not get_hub():
             self._check_thread()
-        if not callable(func):
-            raise TypeError(f"func must be callable: {func!r}")
-        task = (func, args, kwargs or _NONE, result, self._new_context())
-        if self._account.offer(self._core, task, may_owe):
+        self._submit(func, args, kwargs, result, False)
+        return result
+
+    def _submit(self, func: Any, args: Any, kwargs: Any, result: Any, may_owe: bool) -> None:
+        if _fork.under_way:
+            _fork.settle()
+        kwargs = kwargs or _NONE
+        context = self._new_context() if self._copy_context else None
+        if self._account.offer(self._core, func, args, kwargs, result, context, may_owe):
             return
+        task = (func, args, kwargs, result, context)
         held = Held(self._account, False)
         try:
             if not (may_owe and held.take_slot(True)):

@@ -74,10 +74,11 @@ class _Anywhere:
 
 def test_it_leaves_the_hub_its_turn(wake: HubWake) -> None:
     # Each look-out takes some microseconds, and some hundred of them are too many.
-    while wake.native.stand_in() is not None:
+    while wake.native.stand_in() or wake.native.found() is not None:
         pass
     # From then on it may go on.
-    assert wake.native.stand_in() is not None
+    assert not wake.native.stand_in()
+    assert wake.native.found() is False
 
 
 class _Late:
@@ -93,6 +94,10 @@ class _Late:
 
     def __setattr__(self, name: str, value: object) -> None:
         setattr(self._native, name, value)
+
+    def stand_in(self) -> bool:
+        self._native.stand_in()
+        return False
 
 
 def test_who_finds_something_late_looks_out_no_more(wake: HubWake) -> None:

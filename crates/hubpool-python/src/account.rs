@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::batch::Batch;
 use crate::core::{Core, Job, RESULT};
@@ -80,16 +81,26 @@ impl Account {
 
     /// Takes a slot, or owes it, counts a task, and queues it, if there are a slot and workers enough
     /// for it. Else nothing has happened: the caller waits for a slot, or starts a worker.
-    fn offer(
-        slf: &Bound<'_, Self>,
-        core: &Bound<'_, Core>,
-        task: Py<PyAny>,
+    #[expect(clippy::too_many_arguments, reason = "the parts of a task")]
+    fn offer<'py>(
+        slf: &Bound<'py, Self>,
+        core: &Bound<'py, Core>,
+        func: &Bound<'py, PyAny>,
+        args: Bound<'py, PyAny>,
+        kwargs: Bound<'py, PyAny>,
+        result: Bound<'py, PyAny>,
+        context: Bound<'py, PyAny>,
         may_owe: bool,
     ) -> PyResult<bool> {
+        if !func.is_callable() {
+            let repr = func.repr()?;
+            return Err(PyTypeError::new_err(format!("func must be callable: {repr}")));
+        }
         if !Self::take_slot(slf, may_owe)? {
             return Ok(false);
         }
-        let queued = Self::queue(slf, core, task);
+        let task = PyTuple::new(slf.py(), [func.clone(), args, kwargs, result, context])?;
+        let queued = Self::queue(slf, core, task.into_any().unbind());
         if !matches!(queued, Ok(true)) {
             Self::give_slot_back(slf)?;
         }

@@ -64,6 +64,8 @@ pub struct Wake {
     looks_out: AtomicBool,
     /// Since when others have looked out in its place; `None` if the hub has, since then.
     stand_in_since: Mutex<Option<Instant>>,
+    /// What the last look in the hub's place has found; `None` if there was none.
+    found: Mutex<Option<bool>>,
     /// `None` once it is closed.
     ends: Mutex<Option<Ends>>,
     /// How many times the hub has been woken for messages, or has looked out for some.
@@ -93,6 +95,7 @@ impl Wake {
             counted: AtomicBool::new(false),
             looks_out: AtomicBool::new(false),
             stand_in_since: Mutex::new(None),
+            found: Mutex::new(None),
             ends: Mutex::new(Some(Ends { reader, writer })),
             attended: AtomicUsize::new(0),
             clock,
@@ -181,38 +184,12 @@ impl Wake {
     fn deliver_values(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let delivered = lock(&self.taken).take();
         drop(delivered);
-        loop {
-            let message = lock(&self.tray).pop_front();
-            let (account, result, value) = match message {
-                Some(Message::Value {
-                    account,
-                    result,
-                    value,
-                }) => (account, result, value),
-                Some(Message::Other(message)) => {
-                    *lock(&self.taken) = Some(message.clone_ref(py));
-                    return Ok(Some(message));
-                }
-                None => return Ok(None),
-            };
-            match Account::set_value(result.bind(py), &value) {
-                Ok(false) => {}
-                Ok(true) => {
-                    let none = py.None();
-                    let resume = (result, &none, &none, &none).into_pyobject(py)?;
-                    lock(&self.tray).push_front(Message::Other(resume.into_any().unbind()));
-                }
-                Err(error) => {
-                    lock(&self.tray).push_front(Message::Value {
-                        account,
-                        result,
-                        value,
-                    });
-                    return Err(error);
-                }
-            }
-            Account::settle(account.bind(py))?;
-        }
+        self.deliver_leading_values(py)?;
+        let Some(Message::Other(message)) = lock(&self.tray).pop_front() else {
+            return Ok(None);
+        };
+        *lock(&self.taken) = Some(message.clone_ref(py));
+        Ok(Some(message))
     }
 
     /// Puts back what has been returned last, and has not come to the caller.
@@ -252,21 +229,21 @@ impl Wake {
         self.undelivered() || self.watch(py)
     }
 
-    /// Does the same in the hub's place; `None` if others have done it for so long that the hub must
-    /// have its turn.
-    fn stand_in(&self, py: Python<'_>) -> Option<bool> {
-        if self.undelivered() {
-            // It is about to deliver that.
-            return None;
+    /// Does the same in the hub's place, unless others have done it for so long that the hub must have its
+    /// turn; and delivers the values that have come. Returns whether some have, and nothing else, and it paid.
+    fn stand_in(&self, py: Python<'_>) -> PyResult<bool> {
+        let found = self.may_stand_in().then(|| self.watch(py));
+        *lock(&self.found) = found;
+        if found != Some(true) {
+            return Ok(false);
         }
-        {
-            let mut since = lock(&self.stand_in_since);
-            if since.get_or_insert_with(Instant::now).elapsed() > STAND_IN_TIME {
-                *since = None;
-                return None;
-            }
-        }
-        Some(self.watch(py))
+        self.deliver_leading_values(py)?;
+        Ok(!self.undelivered() && self.look_out_paid())
+    }
+
+    /// What that has found; `None` if there was no look.
+    fn found(&self) -> Option<bool> {
+        *lock(&self.found)
     }
 }
 
@@ -319,6 +296,62 @@ impl Wake {
     /// Leaves something to do for a hub that looks out; `false` if it does not.
     pub fn leave(&self, errand: impl FnOnce() + Send + 'static) -> bool {
         self.outbox.leave(errand)
+    }
+
+    /// Whether anybody may look out in the hub's place. It is about to deliver what there is; and now
+    /// and then it has a turn of its own.
+    fn may_stand_in(&self) -> bool {
+        if self.undelivered() {
+            return false;
+        }
+        let mut since = lock(&self.stand_in_since);
+        let may = since.get_or_insert_with(Instant::now).elapsed() <= STAND_IN_TIME;
+        if !may {
+            *since = None;
+        }
+        may
+    }
+
+    /// Delivers the values that come before anything else on the list.
+    fn deliver_leading_values(&self, py: Python<'_>) -> PyResult<()> {
+        loop {
+            let Some((account, result, value)) = self.take_value() else {
+                return Ok(());
+            };
+            match Account::set_value(result.bind(py), &value) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let none = py.None();
+                    let resume = (result, &none, &none, &none).into_pyobject(py)?;
+                    lock(&self.tray).push_front(Message::Other(resume.into_any().unbind()));
+                }
+                Err(error) => {
+                    lock(&self.tray).push_front(Message::Value {
+                        account,
+                        result,
+                        value,
+                    });
+                    return Err(error);
+                }
+            }
+            Account::settle(account.bind(py))?;
+        }
+    }
+
+    /// Takes the first on the list, if that is a value.
+    fn take_value(&self) -> Option<(Py<Account>, Py<PyAny>, Py<PyAny>)> {
+        let mut tray = lock(&self.tray);
+        match tray.pop_front()? {
+            Message::Value {
+                account,
+                result,
+                value,
+            } => Some((account, result, value)),
+            other @ Message::Other(_) => {
+                tray.push_front(other);
+                None
+            }
+        }
     }
 
     fn watch(&self, py: Python<'_>) -> bool {
