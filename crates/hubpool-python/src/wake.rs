@@ -15,7 +15,7 @@ use crate::attach::Sign;
 
 /// For how long greenlets may look out one after another in the hub's place, which does
 /// nothing else meanwhile: no timer fires, and no descriptor is seen to be ready.
-const STAND_IN_TIME: Duration = Duration::from_micros(50);
+const STAND_IN_TIME: Duration = Duration::from_micros(25);
 
 /// What a hub is told.
 pub enum Message {
