@@ -145,7 +145,8 @@ class ExecutorWorker(_Worker):
         self._core.close()
         self._crew.fail_queue(BrokenThreadPool(BROKEN))
 
-    def _run_job(self, job: Any, place: Worker) -> bool:
+    def _run_job(self, place: Worker) -> bool:
+        job = place.taken()
         work = job.begin()
         if work is None:
             place.end()

@@ -325,7 +325,7 @@ class HubWake:
             raise
 
     def _leave_to_the_hub(self) -> None:
-        """Have the hub deliver what is left, for who cannot: something has been raised in between."""
+        """Have the hub deliver what is left: something has been raised between two of them."""
         if self.native.undelivered:
             self.native.post(_call(_wake_up))
         # Or the hub is being destroyed: libuv's loop goes on until it counts nothing.

@@ -124,17 +124,16 @@ class _Worker(greenlet):
             place.clear_context()
             if self._first_job is not None:
                 place.take(self._first_job)
-                go_on = run_job(self._first_job, place)
+                go_on = run_job(place)
                 self._first_job = None
             while go_on:
                 # gevent.util looks for this name to tell an idle worker.
                 gevent_threadpool_worker_idle = True
-                job = next_job()
-                gevent_threadpool_worker_idle = False  # noqa: F841
-                if job is None:
+                if not next_job():
                     return
-                go_on = run_job(job, place)
-                job = None
+                gevent_threadpool_worker_idle = False  # noqa: F841
+                # Only who runs the job refers to it, and for no longer than that.
+                go_on = run_job(place)
         except BaseException:  # noqa: BLE001 - it is the fate of the job
             # Something was thrown into the thread, outside of a task.
             if self._place is not None:
@@ -170,8 +169,8 @@ class _Worker(greenlet):
         """Do what comes before the first job. Return whether the worker goes on."""
         return True
 
-    def _run_job(self, job: Any, place: Worker) -> bool:
-        """Run one job. Return whether the worker goes on."""
+    def _run_job(self, place: Worker) -> bool:
+        """Run the job that was taken. Return whether the worker goes on."""
         raise NotImplementedError
 
     def _fail_job(self, job: Any, place: Worker, exc_info: Any) -> None:
@@ -306,7 +305,8 @@ class _WorkerGreenlet(_Worker):
         from_thread.belongs_to(self._account.hub)
         return True
 
-    def _run_job(self, job: Any, place: Worker) -> bool:
+    def _run_job(self, place: Worker) -> bool:
+        job = place.taken()
         if type(job) is not tuple:
             go_on = self._run_batch(job, place)
         elif job[4] is None and self._has_no_hooks():
@@ -323,7 +323,7 @@ class _WorkerGreenlet(_Worker):
         return go_on
 
     def _run_tasks(self, place: Worker) -> bool:
-        """Run tasks around which there is nothing to do, the one that was taken and those that follow."""
+        """Run the task that was taken, and those that follow, while all are plain calls."""
         tasks = Tasks(place, self._account, _before, _after)
         slot = tasks.slot
         error = None
@@ -334,14 +334,15 @@ class _WorkerGreenlet(_Worker):
                     slot[0] = func(*args, **kwargs) if kwargs else func(*args)
                     del func, args, kwargs, result, context
                     gevent_threadpool_worker_idle = True  # noqa: F841
-            except BaseException:  # noqa: BLE001 - it belongs to the task
+            except BaseException:
                 if not tasks.handed_out:
                     raise
                 error = sys.exc_info()
             return not tasks.handed_out or self._end_task(place, slot.pop(), error)
         finally:
             # A traceback refers to this frame, which must not refer back, nor to what it ran.
-            func = args = kwargs = result = context = tasks = slot = error = None
+            func = args = kwargs = result = context = None
+            del func, args, kwargs, result, context, tasks, slot, error
 
     def _end_task(self, place: Worker, value: Any, error: Any) -> bool:
         """Do what comes after a task that has left something behind, or has failed."""

@@ -408,8 +408,15 @@ class ThreadPool(GroupMappingMixin):
             _fork.settle()
         kwargs = kwargs or _NONE
         context = self._new_context() if self._copy_context else None
-        if self._account.offer(self._core, func, args, kwargs, result, context, may_owe):
+        account, core = self._account, self._core
+        if account.offer(core, func, args, kwargs, result, context, may_owe):
             return
+        slots = self._available_worker_threads_greenlet_sem
+        if slots.locked() and not slots.linkcount():
+            # One may come back soon.
+            account.wake.stand_in()
+            if account.offer(core, func, args, kwargs, result, context, may_owe):
+                return
         task = (func, args, kwargs, result, context)
         held = Held(self._account, False)
         try:
@@ -432,8 +439,6 @@ class ThreadPool(GroupMappingMixin):
     def _wait_for_slot(self, held: Held) -> None:
         while True:
             slots = self._available_worker_threads_greenlet_sem
-            if slots.locked() and not slots.linkcount():
-                self._account.wake.stand_in()
             if slots.linkcount() and not slots.locked() and may_wait(self.hub):
                 sleep(0)  # It is theirs who wait already, and are about to be told.
             # No signal handler comes between these two, as it would between two calls from here.

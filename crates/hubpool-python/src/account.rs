@@ -94,7 +94,9 @@ impl Account {
     ) -> PyResult<bool> {
         if !func.is_callable() {
             let repr = func.repr()?;
-            return Err(PyTypeError::new_err(format!("func must be callable: {repr}")));
+            return Err(PyTypeError::new_err(format!(
+                "func must be callable: {repr}"
+            )));
         }
         if !Self::take_slot(slf, may_owe)? {
             return Ok(false);

@@ -64,7 +64,7 @@ impl Hold {
             .extract()?;
         Ok(Self {
             since: Instant::now(),
-            jobs: 1,
+            jobs: 0,
             fair: Instant::now(),
             fair_time: Duration::from_secs_f64(interval * 1.2).max(ATTACHED_TIME),
             looked: Instant::now(),
@@ -78,14 +78,14 @@ impl Hold {
         self.since.elapsed()
     }
 
-    /// How long a job has taken, if all have taken so much time.
-    pub fn job_time(&self, time: Duration) -> Duration {
-        time / self.jobs
+    /// Notes that the worker has run so many jobs.
+    pub fn count(&mut self, jobs: u32) {
+        self.jobs += jobs;
     }
 
-    /// Notes that the worker goes on to the next job.
-    pub fn go_on(&mut self) {
-        self.jobs += 1;
+    /// How long each has taken, if all have taken so much time.
+    pub fn job_time(&self, time: Duration) -> Option<Duration> {
+        time.checked_div(self.jobs)
     }
 
     /// Whether it is others' turn after that time.
@@ -126,7 +126,7 @@ impl Hold {
             self.fair = now;
         }
         self.since = now;
-        self.jobs = 1;
+        self.jobs = 0;
         self.looked = now;
     }
 

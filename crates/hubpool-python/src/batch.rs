@@ -429,10 +429,11 @@ impl Claims {
         let unwatched = self.unwatched.load(Ordering::Relaxed) - 1;
         self.unwatched.store(unwatched, Ordering::Relaxed);
         if unwatched == 0 {
-            let stride = if self.worker.get().give_way(py)? {
+            let stride = self.stride.load(Ordering::Relaxed);
+            let stride = if self.worker.get().give_way(py, stride)? {
                 1
             } else {
-                LONGEST_STRIDE.min(2 * self.stride.load(Ordering::Relaxed))
+                LONGEST_STRIDE.min(2 * stride)
             };
             self.stride.store(stride, Ordering::Relaxed);
             self.unwatched.store(stride, Ordering::Relaxed);

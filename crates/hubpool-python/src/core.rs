@@ -203,7 +203,7 @@ struct Desk {
     hold: Hold,
     /// The job that the worker took last, until it has ended.
     taken: Option<Py<PyAny>>,
-    /// Whether it is the next one that `next` returns.
+    /// Whether it is the one that `next` takes.
     untold: bool,
     /// The last task's message, for `wake`.
     outgoing: Option<Message>,
@@ -320,7 +320,11 @@ impl Worker {
 
     /// Counts the task that was taken as ended, once.
     fn end(&self) -> PyResult<()> {
-        let taken = self.desk.lock().map_err(poisoned)?.taken.take();
+        let taken = {
+            let mut desk = self.desk.lock().map_err(poisoned)?;
+            desk.hold.count(1);
+            desk.taken.take()
+        };
         self.core.get().pool.finish(usize::from(taken.is_some()));
         Ok(())
     }
@@ -378,16 +382,11 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends the message that was left, then waits for a job. `None`: the
+    /// Sends the message that was left, then waits for a job and takes it. `False`: the
     /// worker is no longer registered and must end.
-    fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        {
-            let mut desk = self.desk.lock().map_err(poisoned)?;
-            if std::mem::take(&mut desk.untold) {
-                return Ok(desk.taken.as_ref().map(|job| job.clone_ref(py)));
-            }
-        }
-        self.take_next(py)
+    fn next(&self, py: Python<'_>) -> PyResult<bool> {
+        let is_there = std::mem::take(&mut self.desk.lock().map_err(poisoned)?.untold);
+        Ok(is_there || self.take_next(py)?.is_some())
     }
 }
 
@@ -414,7 +413,12 @@ impl Worker {
             let wake = desk.wake.as_ref().map(|wake| wake.clone_ref(py));
             let time = desk.hold.time();
             let may_stay = !desk.hold.is_over(time);
-            (may_stay, desk.hold.job_time(time), desk.outgoing.take(), wake)
+            (
+                may_stay,
+                desk.hold.job_time(time),
+                desk.outgoing.take(),
+                wake,
+            )
         };
         let wake = wake.as_ref().map(Py::get);
         if may_stay && let Some(job) = pool.try_next(&self.place) {
@@ -423,14 +427,13 @@ impl Worker {
             }
             let job = job.object();
             let mut desk = self.desk.lock().map_err(poisoned)?;
-            desk.hold.go_on();
             desk.taken = Some(job.clone_ref(py));
             return Ok(Some(job.clone_ref(py)));
         }
         self.rest(py)?;
         let busy = pool.queued() > 0;
         let next = detached(py, &self.core.get().turnstile, || {
-            self.slice.end_job(job_time);
+            self.slice.learn(job_time);
             let mut soon = false;
             if let Some(wake) = wake {
                 if let Some(message) = outgoing {
@@ -497,16 +500,19 @@ impl Worker {
         Ok(())
     }
 
-    /// Lets others have the interpreter if the worker has had it for long, or the hub seems to want it.
-    /// Returns whether it has.
-    pub fn give_way(&self, py: Python<'_>) -> PyResult<bool> {
-        let over = {
+    /// Lets others have the interpreter, after so many items, if the worker has had it for long, or the hub seems
+    /// to want it. Returns whether it has.
+    pub fn give_way(&self, py: Python<'_>, items: u32) -> PyResult<bool> {
+        let (over, item_time) = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             let Desk { hold, wake, .. } = &mut *desk;
-            hold.is_over(hold.time()) || hold.hub_has_woken(|| wake.as_ref()?.get().sign(py))
+            hold.count(items);
+            let time = hold.time();
+            let over = hold.is_over(time) || hold.hub_has_woken(|| wake.as_ref()?.get().sign(py));
+            (over, hold.job_time(time))
         };
         if over {
-            self.slice.lengthen();
+            self.slice.learn(item_time);
             detached(py, &self.core.get().turnstile, stay_away);
             self.desk.lock().map_err(poisoned)?.hold.renew(true);
         }

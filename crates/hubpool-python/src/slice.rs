@@ -23,8 +23,6 @@ const LONG: u64 = 6_000_000;
 pub struct Slice {
     /// Whether it has asked for a longer one.
     long: AtomicBool,
-    /// Whether its job takes long.
-    busy: AtomicBool,
 }
 
 impl Slice {
@@ -32,25 +30,17 @@ impl Slice {
     pub fn new() -> Self {
         let slice = Self {
             long: AtomicBool::new(false),
-            busy: AtomicBool::new(false),
         };
         slice.ask(true);
         slice
     }
 
-    /// Notes that the job takes long.
-    pub fn lengthen(&self) {
-        self.busy.store(true, Ordering::Relaxed);
-        self.ask(true);
-    }
-
-    /// Notes that the job has ended, and how long it took. The next is taken to be as the last: the
+    /// Learns how long the last jobs have taken, if there were any. The next is taken to be as they: the
     /// kernel heeds a new slice when the old one has been used up.
-    pub fn end_job(&self, time: Duration) {
-        let busy = self.busy.swap(false, Ordering::Relaxed);
-        if busy || time >= LONG_JOB {
+    pub fn learn(&self, job_time: Option<Duration>) {
+        if job_time.is_some_and(|time| time >= LONG_JOB) {
             self.ask(true);
-        } else if time < SHORT_JOB {
+        } else if job_time.is_some_and(|time| time < SHORT_JOB) {
             self.ask(false);
         }
     }

@@ -134,7 +134,10 @@ impl Hooks {
     fn are_none(&self, py: Python<'_>) -> PyResult<bool> {
         let threading = self.threading.bind(py);
         for hook in [intern!(py, "_profile_hook"), intern!(py, "_trace_hook")] {
-            if threading.get_item(hook)?.is_some_and(|hook| !hook.is_none()) {
+            if threading
+                .get_item(hook)?
+                .is_some_and(|hook| !hook.is_none())
+            {
                 return Ok(false);
             }
         }
