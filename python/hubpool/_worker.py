@@ -102,9 +102,14 @@ class _Worker(greenlet):
         self.parent = getcurrent()
         self._thread_ident = _gevent.get_thread_ident()
         self.parent.greenlet_tree_is_ignored = True  # type: ignore[union-attr] # it has just been set
-        # run() has said what there is to say.
-        with contextlib.suppress(BaseException):
+        try:
             self.switch()
+        except BaseException:  # noqa: BLE001 - it is the fate of the job
+            # Something was thrown into the thread where run() could not catch it: CPython 3.13 may
+            # raise it between two turns of a loop, outside of the statement around that.
+            if not self._left:
+                with contextlib.suppress(BaseException):
+                    self._fail_taken(sys.exc_info())
         if not self._left:
             # Something was thrown into the thread as it was about to leave.
             with contextlib.suppress(BaseException):
@@ -135,16 +140,18 @@ class _Worker(greenlet):
                 # Only who runs the job refers to it, and for no longer than that.
                 go_on = run_job(place)
         except BaseException:  # noqa: BLE001 - it is the fate of the job
-            # Something was thrown into the thread, outside of a task.
-            if self._place is not None:
-                job = self._place.taken()
-                if job is not None:
-                    self._fail_job(job, self._place, sys.exc_info())
-                    job = None
-            self._complain()
+            self._fail_taken(sys.exc_info())
         finally:
             threads.pop(ident, None)
             self._leave()
+
+    def _fail_taken(self, exc_info: Any) -> None:
+        """End the job that was taken, if there is one: something was thrown into the thread, outside of it."""
+        if self._place is not None:
+            job = self._place.taken()
+            if job is not None:
+                self._fail_job(job, self._place, exc_info)
+        self._complain()
 
     def _leave(self) -> None:
         """Give up everything. It may be done again if it was broken off."""
@@ -374,7 +381,7 @@ class _WorkerGreenlet(_Worker):
             func, _, _, result, _ = job
             self._finish_failed(func, result, exc_info, place)
         else:
-            job.requeue()
+            job.requeue(place)
 
     def _finish_failed(self, func: Any, result: Any, exc_info: Any, place: Worker) -> None:
         """Count a task as ended, and leave its error for its result."""

@@ -231,8 +231,11 @@ impl Batch {
     }
 
     /// Queues a ticket that a worker took and has not begun to use.
-    fn requeue(slf: &Bound<'_, Self>) {
-        slf.get().queue(slf.clone().unbind());
+    #[pyo3(name = "requeue")]
+    fn hand_back(slf: &Bound<'_, Self>, worker: &Worker) -> PyResult<()> {
+        worker.let_go()?;
+        Self::requeue(slf);
+        Ok(())
     }
 
     /// Notes that the function has raised for an item.
@@ -248,6 +251,10 @@ impl Batch {
 }
 
 impl Batch {
+    fn requeue(slf: &Bound<'_, Self>) {
+        slf.get().queue(slf.clone().unbind());
+    }
+
     /// Gives up a ticket that nobody will use.
     pub fn discard(slf: &Bound<'_, Self>) {
         let this = slf.get();
