@@ -89,8 +89,10 @@ class _Feed:
             else:
                 self._greenlet = Greenlet.spawn(self._run, source, inert)
         except BaseException:
-            # What breaks it off leaves nothing in the pool.
+            # What breaks it off leaves nothing in the pool, once a worker that has come has gone.
             self.drop()
+            if self.batch.stirred:
+                self._begin()
             raise
 
     def _run(self, source: Iterator[Any], inert: bool) -> None:

@@ -146,7 +146,7 @@ def _is_whole(pool: hubpool.ThreadPool) -> None:
     with gevent.Timeout(LIMIT):
         assert pool.join(LIMIT)
         until(lambda: pool._core.workers == pool.size)
-        assert (pool._account.outstanding, pool._core.unfinished) == (0, 0)
+        assert (pool._account.outstanding, pool._core.unfinished, pool._maps) == (0, 0, set())
         assert pool._available_worker_threads_greenlet_sem.counter == pool.maxsize + 1
         assert [pool.spawn(pow, 2, n).get() for n in range(3)] == [1, 2, 4]
         pool.kill()

@@ -220,6 +220,7 @@ def test_a_map_ends_though_a_signal_handler_raises_as_it_comes_to_work(
         with pytest.raises(HandlerError):
             pool.map(int, [1, 2, 3])
     assert pool.join(10)
+    assert (len(pool), pool._maps) == (0, set())
     assert pool.map(int, [1, 2, 3]) == [1, 2, 3]
     assert (len(pool), pool._account.outstanding) == (0, 0)
 
