@@ -261,6 +261,8 @@ class HubWake:
             hub = self._hub()
             if hub is None or getcurrent() is hub or not _gevent.would_sleep(hub):
                 return False
+            if self.abandoned:
+                return False  # A signal handler has just forked.
             try:
                 if native.stand_in():
                     return True

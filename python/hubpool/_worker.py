@@ -172,6 +172,12 @@ class _Worker(greenlet):
             # The crew may refer to its workers for long.
             del self._crew
 
+    def abandon(self) -> None:
+        """In a forked child, leave alone what is the parent's; end the thread, if it goes on there."""
+        if self._place is not None:
+            self._place.abandon()
+        self.__dict__.clear()
+
     def _prepare(self) -> bool:
         """Do what comes before the first job. Return whether the worker goes on."""
         return True

@@ -571,7 +571,7 @@ class ThreadPool(GroupMappingMixin):
         # waited for a slot find that it is not theirs any more.
         slots, account = self._available_worker_threads_greenlet_sem, self._account
         for worker in self._worker_greenlets:
-            worker.__dict__.clear()
+            worker.abandon()
         self._start_anew(self._core.maxsize)
         # Nobody waits there for long again: each greenlet that does looks once more.
         _gevent.resize_semaphore(slots, _MOST_WORKERS - slots.counter)

@@ -326,3 +326,25 @@ print("done")
 def test_an_error_that_was_left_to_the_hub_is_the_parents(loop: str) -> None:
     ended = run("-c", LEFT_TO_THE_HUB, loop=loop, timeout=SECONDS)
     assert (ended.stdout, ended.returncode) == ("done\n", 0), ended.stderr
+
+
+#: The child's only thread is the worker's; it has nobody to give its result to.
+TASK_THAT_FORKS = """
+import os
+import hubpool
+
+pool = hubpool.ThreadPool(2)
+for _ in range(3):
+    pid = pool.apply(os.fork)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert pool.map(abs, [-1, -2]) == [1, 2]
+print("done")
+"""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_child_of_a_task_that_forks_ends_with_the_task(loop: str) -> None:
+    options = ("-W", "ignore::DeprecationWarning", "-c", TASK_THAT_FORKS)
+    ended = run(*options, loop=loop, timeout=SECONDS)
+    assert ended.stdout.endswith("done\n"), ended.stderr
+    assert ended.returncode == 0, ended.stderr

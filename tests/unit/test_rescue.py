@@ -227,6 +227,23 @@ def test_a_task_is_not_lost_when_something_hits_its_worker_before(
     assert "Failed to run worker thread" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("copy_context", [False, True])
+def test_a_value_is_not_lost_when_its_worker_fails_before_it_waits(
+    make_pool: MakePool, capfd: pytest.CaptureFixture[str], copy_context: bool
+) -> None:
+    pool = make_pool(1, copy_context=copy_context)
+    for _ in range(2):
+        pool.apply(int)
+        (worker,) = pool._worker_greenlets
+        worker._fix_hub_before_block = fail
+        # It makes a hub in the worker's thread.
+        assert pool.apply(lambda: gevent.sleep(0) or 7) == 7
+        assert pool.join(LIMIT)
+        until(lambda: not pool.size)
+        assert pool._available_worker_threads_greenlet_sem.counter == 2
+    assert capfd.readouterr().err.count("Failed to run worker thread") == 2
+
+
 @pytest.mark.parametrize("method", ["map", "imap", "imap_unordered"])
 def test_a_hook_that_fails_in_a_map_fails_its_item(
     make_pool: MakePool, errors: list[Reported], method: str

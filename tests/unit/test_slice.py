@@ -6,6 +6,7 @@ import ctypes
 import os
 import struct
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -15,22 +16,32 @@ from gates import until
 if TYPE_CHECKING:
     from conftest import MakePool
 
-#: sched_getattr.
-_NUMBERS = {"x86_64": 315, "aarch64": 275}
-_NUMBER = _NUMBERS.get(os.uname().machine) if sys.platform == "linux" else None
+#: sched_setattr and sched_getattr.
+_NUMBERS = {"x86_64": (314, 315), "aarch64": (274, 275)}
+_SET, _GET = (sys.platform == "linux" and _NUMBERS.get(os.uname().machine)) or (0, 0)
 _ATTRIBUTES = struct.Struct("IIQiIQQQ")
+_LIBC = ctypes.CDLL(None)
+
+
+def _attributes() -> tuple[int, ...]:
+    buffer = ctypes.create_string_buffer(_ATTRIBUTES.size)
+    assert _LIBC.syscall(_GET, 0, buffer, len(buffer), 0) == 0
+    return _ATTRIBUTES.unpack(buffer.raw)
 
 
 def _slice() -> int:
     """Return the calling thread's slice in nanoseconds; 0 if the kernel does not tell."""
-    buffer = ctypes.create_string_buffer(_ATTRIBUTES.size)
-    ctypes.CDLL(None, use_errno=True).syscall(_NUMBER, 0, buffer, len(buffer), 0)
-    runtime: int = _ATTRIBUTES.unpack(buffer.raw)[5]
-    return runtime
+    return _attributes()[5]
+
+
+def _set_slice(nanoseconds: int) -> None:
+    attributes = list(_attributes())
+    attributes[5] = nanoseconds
+    assert _LIBC.syscall(_SET, 0, _ATTRIBUTES.pack(*attributes), 0) == 0
 
 
 pytestmark = [
-    pytest.mark.skipif(_NUMBER is None or not _slice(), reason="the kernel has no such slices"),
+    pytest.mark.skipif(not _GET or not _slice(), reason="the kernel has no such slices"),
     pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="it is for more than one core"),
 ]
 
@@ -61,16 +72,49 @@ def test_long_items_of_a_map_count_and_short_ones_do_not(make_pool: MakePool) ->
     until(lambda: pool.map(lambda _: _slice(), range(20_000))[-1] == _slice())
 
 
+def test_what_a_long_job_starts_has_the_usual_slice(make_pool: MakePool) -> None:
+    pool = make_pool(1)
+    slices: list[int] = []
+
+    def start() -> int:
+        thread = threading.Thread(target=lambda: slices.append(_slice()))
+        thread.start()
+        thread.join()
+        return _slice()
+
+    pool.apply(time.sleep, (0.01,))
+    assert pool.apply(start) > _slice()
+    assert slices == [_slice()]
+
+
+def test_a_slice_of_the_programs_comes_back(make_pool: MakePool) -> None:
+    pool = make_pool(1)
+    mine = 400_000
+
+    def is_mine() -> bool:
+        pool.apply(int)
+        return pool.apply(_slice) == mine
+
+    pool.apply(_set_slice, (mine,))
+    until(is_mine)
+    pool.apply(time.sleep, (0.01,))
+    assert pool.apply(_slice) > mine
+    until(is_mine)
+
+
 def test_a_workers_policy_and_niceness_stay(make_pool: MakePool) -> None:
     pool = make_pool(1)
 
-    def nice() -> tuple[int, int]:
-        os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + 1))
+    def be_nicer() -> tuple[int, int]:
+        niceness = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, min(19, max(0, niceness) + 1))
         time.sleep(0.01)
-        return os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
+        return kind()
 
-    policy = pool.apply(nice)
+    def kind() -> tuple[int, int]:
+        policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+        return policy, os.getpriority(os.PRIO_PROCESS, 0)
+
+    nicer = pool.apply(be_nicer)
     assert pool.apply(_slice) > _slice()
-    assert (
-        pool.apply(lambda: (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0))) == policy
-    )
+    assert pool.apply(kind) == nicer

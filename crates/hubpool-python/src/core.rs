@@ -194,6 +194,8 @@ pub struct Worker {
     context: Mutex<Py<PyAny>>,
     /// Whether the pool counts the worker.
     registered: AtomicBool,
+    /// Whether this is a forked child, where pool and hub's list are the parent's.
+    inherited: AtomicBool,
     slice: Slice,
     desk: Mutex<Desk>,
 }
@@ -209,6 +211,14 @@ struct Desk {
     outgoing: Option<Message>,
     /// The hub that the last message was for, or that the pool belongs to.
     wake: Option<Py<Wake>>,
+}
+
+impl Desk {
+    /// Takes the message that was left, and the hub that it is for.
+    fn outgoing(&mut self, py: Python<'_>) -> Option<(Py<Wake>, Message)> {
+        let wake = self.wake.as_ref()?.clone_ref(py);
+        Some((wake, self.outgoing.take()?))
+    }
 }
 
 /// Where `threading` lists the threads that run something. One that waits for work can neither be joined
@@ -254,6 +264,7 @@ impl Worker {
             context: Mutex::new(new_context.call0()?.unbind()),
             new_context: new_context.unbind(),
             registered: AtomicBool::new(true),
+            inherited: AtomicBool::new(false),
             slice: Slice::new(),
             desk: Mutex::new(Desk {
                 hold: Hold::new(py)?,
@@ -367,16 +378,22 @@ impl Worker {
         Ok(desk.taken.as_ref().map(|job| job.clone_ref(py)))
     }
 
+    /// In a forked child, leaves all that is the parent's alone. Its task may have forked, and go on.
+    fn abandon(&self) {
+        self.inherited.store(true, Ordering::Relaxed);
+    }
+
     /// Sends the message that was left, and takes back the registration unless
     /// the pool has: for a worker that takes no more jobs. Again, it does nothing.
-    fn leave(&self) -> PyResult<()> {
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        if self.inherited.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         if self.registered.swap(false, Ordering::Relaxed) {
             self.core.get().pool.unregister();
         }
-        let mut desk = self.desk.lock().map_err(poisoned)?;
-        if let Some(message) = desk.outgoing.take()
-            && let Some(wake) = &desk.wake
-        {
+        let outgoing = self.desk.lock().map_err(poisoned)?.outgoing(py);
+        if let Some((wake, message)) = outgoing {
             wake.get().post(message);
         }
         Ok(())
@@ -391,6 +408,14 @@ impl Worker {
 }
 
 impl Worker {
+    /// Fails in a forked child.
+    pub fn check_parent(&self) -> PyResult<()> {
+        if self.inherited.load(Ordering::Relaxed) {
+            return Err(PyRuntimeError::new_err("the pool is the parent's"));
+        }
+        Ok(())
+    }
+
     /// Leaves the job that was taken to `next`.
     pub fn leave_to_next(&self) -> PyResult<()> {
         self.desk.lock().map_err(poisoned)?.untold = true;
@@ -403,34 +428,37 @@ impl Worker {
     /// Where no job waits, message and wait come after the interpreter has
     /// been let go, so that the hub does not wake up only to wait for it.
     pub fn take_next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.check_parent()?;
         if !self.registered.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let pool = &self.core.get().pool;
         self.let_go()?;
-        let (may_stay, job_time, outgoing, wake) = {
-            let mut desk = self.desk.lock().map_err(poisoned)?;
-            let wake = desk.wake.as_ref().map(|wake| wake.clone_ref(py));
+        let (may_stay, job_time) = {
+            let desk = self.desk.lock().map_err(poisoned)?;
             let time = desk.hold.time();
-            let may_stay = !desk.hold.is_over(time);
-            (
-                may_stay,
-                desk.hold.job_time(time),
-                desk.outgoing.take(),
-                wake,
-            )
+            (!desk.hold.is_over(time), desk.hold.job_time(time))
         };
-        let wake = wake.as_ref().map(Py::get);
         if may_stay && let Some(job) = pool.try_next(&self.place) {
-            if let (Some(wake), Some(message)) = (wake, outgoing) {
-                wake.post_attached(message);
-            }
             let job = job.object();
-            let mut desk = self.desk.lock().map_err(poisoned)?;
-            desk.taken = Some(job.clone_ref(py));
+            let outgoing = {
+                let mut desk = self.desk.lock().map_err(poisoned)?;
+                desk.taken = Some(job.clone_ref(py));
+                desk.outgoing(py)
+            };
+            if let Some((wake, message)) = outgoing {
+                wake.get().post_attached(message);
+            }
             return Ok(Some(job.clone_ref(py)));
         }
+        // It may raise, and the message is still on the desk then.
         self.rest(py)?;
+        let (outgoing, wake) = {
+            let mut desk = self.desk.lock().map_err(poisoned)?;
+            let wake = desk.wake.as_ref().map(|wake| wake.clone_ref(py));
+            (desk.outgoing.take(), wake)
+        };
+        let wake = wake.as_ref().map(Py::get);
         let busy = pool.queued() > 0;
         let next = detached(py, &self.core.get().turnstile, || {
             self.slice.learn(job_time);

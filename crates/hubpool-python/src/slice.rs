@@ -5,7 +5,7 @@
 //! shorter slice goes before it as it wakes up. So a worker that computes for long asks for a longer slice than
 //! the hub has. It gets no more of the core for that, but in longer pieces.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::attach::cores;
@@ -16,13 +16,14 @@ const LONG_JOB: Duration = Duration::from_micros(150);
 const SHORT_JOB: Duration = Duration::from_micros(100);
 
 /// What a worker with long jobs asks for, in nanoseconds: a few times the usual.
-#[cfg(target_os = "linux")]
 const LONG: u64 = 6_000_000;
 
 /// A worker thread's slice. Only that thread may use it.
 pub struct Slice {
     /// Whether it has asked for a longer one.
     long: AtomicBool,
+    /// What it had before, in nanoseconds.
+    usual: AtomicU64,
 }
 
 impl Slice {
@@ -30,6 +31,7 @@ impl Slice {
     pub fn new() -> Self {
         let slice = Self {
             long: AtomicBool::new(false),
+            usual: AtomicU64::new(0),
         };
         slice.ask(true);
         slice
@@ -48,16 +50,27 @@ impl Slice {
     /// Asks for a long or for the usual one, if that is new. On a single core all have the usual one: there
     /// workers give the core away, which costs them the rest of their slice.
     fn ask(&self, long: bool) {
-        if self.long.load(Ordering::Relaxed) != long && cores() > 1 {
-            self.long.store(long, Ordering::Relaxed);
-            set(long);
+        if self.long.load(Ordering::Relaxed) == long || cores() == 1 {
+            return;
         }
+        self.long.store(long, Ordering::Relaxed);
+        change(|now| {
+            if long {
+                self.usual.store(now, Ordering::Relaxed);
+                LONG.max(now)
+            } else if now == LONG {
+                self.usual.load(Ordering::Relaxed)
+            } else {
+                now // A job has asked for it.
+            }
+        });
     }
 }
 
-/// A system that knows no such thing does nothing.
+/// Changes the calling thread's slice, in nanoseconds, but not that of the threads and processes that its jobs start:
+/// those have one of their own kind. Where the system knows no such thing, it does nothing.
 #[cfg(target_os = "linux")]
-fn set(long: bool) {
+fn change(new: impl FnOnce(u64) -> u64) {
     use std::mem::{MaybeUninit, size_of};
 
     let size = size_of::<libc::sched_attr>();
@@ -67,13 +80,16 @@ fn set(long: bool) {
     // SAFETY: zeros, and whatever the kernel has written of its own, are values of all its fields.
     let mut attr = unsafe { attr.assume_init() };
     let policy = libc::c_int::try_from(attr.sched_policy);
-    if got != 0 || !matches!(policy, Ok(libc::SCHED_OTHER | libc::SCHED_BATCH)) {
+    let fair = matches!(policy, Ok(libc::SCHED_OTHER | libc::SCHED_BATCH));
+    // An older kernel tells no slice. What a thread with a negative niceness starts would lose that.
+    if got != 0 || !fair || attr.sched_runtime == 0 || attr.sched_nice < 0 {
         return;
     }
-    attr.sched_runtime = if long { LONG } else { 0 };
+    attr.sched_runtime = new(attr.sched_runtime);
+    attr.sched_flags |= libc::SCHED_FLAG_RESET_ON_FORK as u64;
     // SAFETY: the kernel reads as many bytes as `size` says.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
 }
 
 #[cfg(not(target_os = "linux"))]
-fn set(_long: bool) {}
+fn change(_new: impl FnOnce(u64) -> u64) {}

@@ -74,6 +74,7 @@ impl Tasks {
     /// the worker has taken, or the next.
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let worker = self.worker.get();
+        worker.check_parent()?;
         let mut task = worker.taken(py)?;
         if self.handed_out.load(Ordering::Relaxed)
             && let Some(ended) = task.take()
