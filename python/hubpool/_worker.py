@@ -146,7 +146,7 @@ class _Worker(greenlet):
             self._leave()
 
     def _fail_taken(self, exc_info: Any) -> None:
-        """End the job that was taken, if there is one: something was thrown into the thread, outside of it."""
+        """End the job that was taken, if any: something was thrown into the thread beside it."""
         if self._place is not None:
             job = self._place.taken()
             if job is not None:
@@ -173,7 +173,7 @@ class _Worker(greenlet):
             del self._crew
 
     def abandon(self) -> None:
-        """In a forked child, leave alone what is the parent's; end the thread, if it goes on there."""
+        """In a forked child, leave alone what is the parent's; end the thread if it goes on."""
         if self._place is not None:
             self._place.abandon()
         self.__dict__.clear()
