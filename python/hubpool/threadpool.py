@@ -348,7 +348,9 @@ class ThreadPool(GroupMappingMixin):
             result = self._new_result() if whole else Reply(self._account)
             # Who waits for the result need not wait for a slot before.
             keywords = _keywords(**kwds) if kwds else _NONE
-            self._submit(func, tuple(args), keywords, result, self._size_wish is None)
+            # A worker that sleeps may begin at once, if nobody else would run.
+            alone = _gevent.would_sleep(self.hub)
+            self._submit(func, tuple(args), keywords, result, self._size_wish is None, alone)
         else:
             result = self.spawn(func, *args, **kwds)
         try:
@@ -400,22 +402,30 @@ class ThreadPool(GroupMappingMixin):
         result: AsyncResult[_T] = self._new_result()
         if self.hub is not get_hub():
             self._check_thread()
-        self._submit(func, args, kwargs, result, False)
+        self._submit(func, args, kwargs, result)
         return result
 
-    def _submit(self, func: Any, args: Any, kwargs: Any, result: Any, may_owe: bool) -> None:
+    def _submit(  # noqa: PLR0913, PLR0917 - the parts of a task, and what its caller is about to do
+        self,
+        func: Any,
+        args: Any,
+        kwargs: Any,
+        result: Any,
+        may_owe: bool = False,
+        can_begin: bool = False,
+    ) -> None:
         if _fork.under_way:
             _fork.settle()
         kwargs = kwargs or _NONE
         context = self._new_context() if self._copy_context else None
         account, core = self._account, self._core
-        if account.offer(core, func, args, kwargs, result, context, may_owe):
+        if account.offer(core, func, args, kwargs, result, context, may_owe, can_begin):
             return
         slots = self._available_worker_threads_greenlet_sem
         if slots.locked() and not slots.linkcount():
             # One may come back soon.
             account.wake.stand_in()
-            if account.offer(core, func, args, kwargs, result, context, may_owe):
+            if account.offer(core, func, args, kwargs, result, context, may_owe, False):
                 return
         task = (func, args, kwargs, result, context)
         held = Held(self._account, False)

@@ -11,6 +11,7 @@ from gates import LIMIT, fail, settle
 from gevent import Greenlet
 
 import hubpool
+from hubpool._account import Account
 
 if TYPE_CHECKING:
     from conftest import MakePool
@@ -359,3 +360,20 @@ def test_a_switch_by_somebody_else_is_no_result_of_apply(
     waiter.get()
     gate.open()
     assert pool.apply(abs, (-1,)) == 1
+
+
+def test_apply_lets_a_worker_begin_at_once_if_nobody_else_would_run(
+    pool: hubpool.ThreadPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer, begun = Account.offer, []
+
+    def noted(*args: Any) -> bool:
+        begun.append(args[-1])
+        return offer(*args)
+
+    monkeypatch.setattr(Account, "offer", noted)
+    assert pool.apply(abs, (-1,)) == 1
+    assert pool.spawn(abs, -1).get() == 1
+    gevent.joinall([gevent.spawn(pool.apply, abs, (-1,)) for _ in range(2)], raise_error=True)
+    assert begun[:2] == [True, False]
+    assert begun[2:] == [False, True], "the first leaves it to the second"

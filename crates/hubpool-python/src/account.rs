@@ -81,6 +81,9 @@ impl Account {
 
     /// Takes a slot, or owes it, counts a task, and queues it, if there are a slot and workers enough
     /// for it. Else nothing has happened: the caller waits for a slot, or starts a worker.
+    ///
+    /// If the caller is about to wait and nobody else would run, a worker that has to be woken `can_begin`: it finds the
+    /// interpreter free, and need not sleep again for it.
     #[expect(clippy::too_many_arguments, reason = "the parts of a task")]
     fn offer<'py>(
         slf: &Bound<'py, Self>,
@@ -91,6 +94,7 @@ impl Account {
         result: Bound<'py, PyAny>,
         context: Bound<'py, PyAny>,
         may_owe: bool,
+        can_begin: bool,
     ) -> PyResult<bool> {
         if !func.is_callable() {
             let repr = func.repr()?;
@@ -102,7 +106,7 @@ impl Account {
             return Ok(false);
         }
         let task = PyTuple::new(slf.py(), [func.clone(), args, kwargs, result, context])?;
-        let queued = Self::queue(slf, core, task.into_any().unbind());
+        let queued = Self::queue(slf, core, task.into_any().unbind(), can_begin);
         if !matches!(queued, Ok(true)) {
             Self::give_slot_back(slf)?;
         }
@@ -205,13 +209,22 @@ impl Account {
     }
 
     /// Counts a task that has a slot, and queues it, if there are workers enough for it.
-    pub fn queue(slf: &Bound<'_, Self>, core: &Bound<'_, Core>, task: Py<PyAny>) -> PyResult<bool> {
+    pub fn queue(
+        slf: &Bound<'_, Self>,
+        core: &Bound<'_, Core>,
+        task: Py<PyAny>,
+        can_begin: bool,
+    ) -> PyResult<bool> {
         Self::begin(slf)?;
-        let queued = core.get().pool.offer(Job::Task(task)).is_ok();
-        if !queued {
-            Self::end(slf)?;
+        match core.get().pool.offer(Job::Task(task)) {
+            Ok(Some(wake_up)) if can_begin => slf.py().detach(|| drop(wake_up)),
+            Ok(_) => {}
+            Err(_) => {
+                Self::end(slf)?;
+                return Ok(false);
+            }
         }
-        Ok(queued)
+        Ok(true)
     }
 
     /// Ends what has been withdrawn, whatever goes wrong.

@@ -54,7 +54,7 @@ impl Held {
     /// Counts the task, which has a slot, and queues it, if there are workers enough for it. From then
     /// on what is held is given back with its result.
     fn offer(&self, core: &Bound<'_, Core>, task: Py<PyAny>) -> PyResult<bool> {
-        let queued = Account::queue(self.account.bind(core.py()), core, task)?;
+        let queued = Account::queue(self.account.bind(core.py()), core, task, false)?;
         if queued {
             self.slot.store(false, Ordering::Relaxed);
         }

@@ -84,6 +84,6 @@
 pub use crate::batch::{Batch, Claim, Hand, Order, Progress, Rings, Several, Taken, TakenInto};
 pub use crate::join::{CpuTime, until_needed};
 pub use crate::outbox::Outbox;
-pub use crate::pool::{Closed, Next, Pool};
+pub use crate::pool::{Closed, Next, Pool, WakeUp};
 pub use crate::sleep::Worker;
 pub use crate::turnstile::{Pass, Turnstile};

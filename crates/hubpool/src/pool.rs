@@ -284,30 +284,28 @@ impl<J> Pool<J> {
     /// Begins a task and submits its job, unless one more worker would help it or the
     /// pool is closed. Any thread; does not block.
     ///
+    /// If a worker has to be woken for it, that is done as the [`WakeUp`] is dropped: a caller that
+    /// keeps a lock which the worker needs may let it go before.
+    ///
     /// # Errors
     ///
     /// The job comes back with nothing done.
     ///
     /// ```
     /// let pool = hubpool::binding::Pool::new(1);
-    /// assert_eq!(pool.offer("job"), Err("job")); // A worker would help.
+    /// assert_eq!(pool.offer("job").err(), Some("job")); // A worker would help.
     /// pool.register();
-    /// assert_eq!(pool.offer("job"), Ok(()));
+    /// let wake_up = pool.offer("job").unwrap();
+    /// assert!(wake_up.is_none()); // The worker has not come to wait yet.
     /// assert_eq!((pool.queued(), pool.unfinished()), (1, 1));
     /// ```
-    pub fn offer(&self, job: J) -> Result<(), J> {
-        let sleeper = {
-            let mut state = self.state.lock();
-            if state.closed || self.lacks_worker(&state, self.unfinished() + 1) {
-                return Err(job);
-            }
-            self.begin(1);
-            self.enqueue(&mut state, job)
-        };
-        if let Some(worker) = sleeper {
-            worker.wake();
+    pub fn offer(&self, job: J) -> Result<Option<WakeUp>, J> {
+        let mut state = self.state.lock();
+        if state.closed || self.lacks_worker(&state, self.unfinished() + 1) {
+            return Err(job);
         }
-        Ok(())
+        self.begin(1);
+        Ok(self.enqueue(&mut state, job).map(WakeUp))
     }
 
     /// Takes back the newest job that `is_it` knows and that no worker has taken.
@@ -729,6 +727,27 @@ impl<J> Pool<J> {
 
     fn publish(&self, state: &State<J>) {
         self.behind.store(state.queue.len(), Ordering::Release);
+    }
+}
+
+/// A worker that is to be woken for a job, which is done when this is dropped. See [`Pool::offer`].
+///
+/// ```
+/// use hubpool::binding::{Pool, WakeUp};
+///
+/// let pool = Pool::new(1);
+/// pool.register();
+/// let wake_up: Option<WakeUp> = pool.offer("job").unwrap();
+/// // Let go of whatever the worker needs for the job. Then:
+/// drop(wake_up);
+/// ```
+#[derive(Debug)]
+#[must_use = "the worker is woken as it is dropped"]
+pub struct WakeUp(Worker);
+
+impl Drop for WakeUp {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 

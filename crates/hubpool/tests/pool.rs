@@ -306,15 +306,40 @@ fn a_worker_is_called_only_when_the_one_before_has_got_going() {
 #[test]
 fn a_job_is_offered_in_vain_to_a_pool_that_is_closed_or_wants_a_worker() {
     let pool = Pool::new(1);
-    assert_eq!(pool.offer(1), Err(1), "it has no worker");
+    assert_eq!(pool.offer(1).err(), Some(1), "it has no worker");
     pool.register();
-    assert_eq!(pool.offer(2), Ok(()));
-    assert_eq!(pool.offer(3), Ok(()), "it may not have another worker");
+    assert!(pool.offer(2).is_ok());
+    assert!(pool.offer(3).is_ok(), "it may not have another worker");
     assert_eq!((pool.unfinished(), pool.queued()), (2, 2));
     pool.close();
-    assert_eq!(pool.offer(4), Err(4));
+    assert_eq!(pool.offer(4).err(), Some(4));
     assert_eq!((pool.unfinished(), pool.queued()), (2, 2));
     assert_eq!(pool.take_queue(), [2, 3]);
+}
+
+#[test]
+fn a_worker_that_sleeps_begins_as_the_wake_up_is_dropped() {
+    let (pool, ran) = (Arc::new(Pool::new(1)), Arc::new(AtomicUsize::new(0)));
+    let thread = start(&pool, &ran, None);
+    let wake_up = loop {
+        if let Some(wake_up) = pool.offer(1).unwrap() {
+            break wake_up;
+        }
+        // The worker has been awake.
+        while pool.unfinished() > 0 {
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_millis(1));
+    };
+    let before = ran.load(Ordering::SeqCst);
+    thread::sleep(Duration::from_millis(1));
+    assert_eq!((pool.queued(), ran.load(Ordering::SeqCst)), (1, before));
+    drop(wake_up);
+    while ran.load(Ordering::SeqCst) == before {
+        thread::yield_now();
+    }
+    pool.close();
+    assert!(!thread.join().unwrap());
 }
 
 #[test]
