@@ -176,7 +176,6 @@ class _Worker(greenlet):
         """In a forked child, leave alone what is the parent's; end the thread if it goes on."""
         if self._place is not None:
             self._place.abandon()
-        self.__dict__.clear()
 
     def _prepare(self) -> bool:
         """Do what comes before the first job. Return whether the worker goes on."""
@@ -301,6 +300,11 @@ class _WorkerGreenlet(_Worker):
         self._account = crew.account
         self._wake = self._account.wake.native
         self._idle_task_timeout = crew.idle_task_timeout
+
+    def abandon(self) -> None:
+        """Do so, and refer to nothing of the parent's."""
+        super().abandon()
+        self.__dict__.clear()
 
     def _has_no_hooks(self) -> bool:
         return self._overrides_no_hooks() and _Worker._has_no_hooks(self)

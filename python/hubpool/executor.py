@@ -236,6 +236,8 @@ def _at_exit() -> None:
 
 
 def _after_fork_in_child() -> None:
+    for worker in ExecutorWorker.alive:
+        worker.abandon()
     ExecutorWorker.alive.clear()
     for executor in tuple(_executors.values()):
         executor._dropped.detach()

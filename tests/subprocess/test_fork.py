@@ -329,22 +329,35 @@ def test_an_error_that_was_left_to_the_hub_is_the_parents(loop: str) -> None:
 
 
 #: The child's only thread is the worker's; it has nobody to give its result to.
-TASK_THAT_FORKS = """
-import os
+JOB_THAT_FORKS = """
+import logging, os
 import hubpool
 
-pool = hubpool.ThreadPool(2)
-for _ in range(3):
-    pid = pool.apply(os.fork)
-    assert os.waitpid(pid, 0)[1] == 0
-    assert pool.map(abs, [-1, -2]) == [1, 2]
-print("done")
+def fork(number):
+    os.write(1, b".")
+    return os.fork() if number == 2 else None
+
+logging.disable()
+pool, executor = hubpool.ThreadPool(2), hubpool.ThreadPoolExecutor(2)
+for jobs in (
+    lambda: [pool.apply(fork, (2,))],
+    lambda: pool.map(fork, range(5)),
+    lambda: list(pool.imap_unordered(fork, iter(range(5)))),
+    lambda: [executor.submit(fork, 2).result()],
+):
+    for _ in range(3):
+        (pid,) = filter(None, jobs())
+        assert os.waitpid(pid, 0)[1] == 0
+        assert pool.map(abs, [-1, -2]) == list(executor.map(abs, [-1, -2])) == [1, 2]
+print("done", flush=True)
+os._exit(0)
 """
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_the_child_of_a_task_that_forks_ends_with_the_task(loop: str) -> None:
-    options = ("-W", "ignore::DeprecationWarning", "-c", TASK_THAT_FORKS)
+def test_the_child_of_a_job_that_forks_ends_with_the_job(loop: str) -> None:
+    options = ("-W", "ignore::DeprecationWarning", "-c", JOB_THAT_FORKS)
     ended = run(*options, loop=loop, timeout=SECONDS)
-    assert ended.stdout.endswith("done\n"), ended.stderr
+    # Each job has run once, in the parent.
+    assert ended.stdout == "." * 3 * (1 + 5 + 5 + 1) + "done\n", ended
     assert ended.returncode == 0, ended.stderr

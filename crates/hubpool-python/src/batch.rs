@@ -364,6 +364,7 @@ impl Claims {
 
     /// Records the claimed item's result, if one is claimed, and claims the next.
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.worker.get().check_parent()?;
         let batch = self.batch.get();
         let index = self.index.swap(LEFT, Ordering::Relaxed);
         let claim = match index {
@@ -408,6 +409,7 @@ impl Claims {
     /// Records the claimed item's result, if one is claimed. The worker leaves
     /// the batch, and its ticket joins the queue again.
     fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        self.worker.get().check_parent()?;
         match self.index.swap(LEFT, Ordering::Relaxed) {
             LEFT => return Ok(()),
             UNUSED => {}
@@ -491,7 +493,7 @@ impl Claims {
 impl Drop for Claims {
     fn drop(&mut self) {
         // Something hit the worker between two instructions.
-        if *self.index.get_mut() == UNUSED {
+        if *self.index.get_mut() == UNUSED && self.worker.get().check_parent().is_ok() {
             Python::attach(|py| Batch::requeue(self.batch.bind(py)));
         }
     }

@@ -386,6 +386,7 @@ impl Worker {
     /// Sends the message that was left, and takes back the registration unless
     /// the pool has: for a worker that takes no more jobs. Again, it does nothing.
     fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        self.listing.leave(py)?;
         if self.inherited.load(Ordering::Relaxed) {
             return Ok(());
         }

@@ -67,8 +67,9 @@ impl Slice {
     }
 }
 
-/// Changes the calling thread's slice, in nanoseconds, but not that of the threads and processes that its jobs start:
-/// those have one of their own kind. Where the system knows no such thing, it does nothing.
+/// Changes the calling thread's slice, in nanoseconds, but not that of the threads and processes that its jobs start. For
+/// that the thread has a flag from then on, which it needs a privilege to drop. Where the system knows
+/// no such thing, it does nothing.
 #[cfg(target_os = "linux")]
 fn change(new: impl FnOnce(u64) -> u64) {
     use std::mem::{MaybeUninit, size_of};
