@@ -10,8 +10,9 @@ use pyo3::types::PyList;
 
 use crate::account::{Account, take_one};
 use crate::attach::{cores, cpu_time, this_thread};
-use crate::core::{Core, Job, Worker};
+use crate::core::{Core, Job};
 use crate::wake::{Message, Wake};
+use crate::worker::Worker;
 
 /// How long a worker stays with a batch while other jobs wait.
 const TURN: Duration = Duration::from_millis(1);

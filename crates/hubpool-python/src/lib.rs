@@ -14,6 +14,7 @@ mod reply;
 mod slice;
 mod tasks;
 mod wake;
+mod worker;
 
 use pyo3::prelude::*;
 
@@ -24,7 +25,7 @@ mod _native {
     #[pymodule_export]
     use crate::batch::{Batch, Claims};
     #[pymodule_export]
-    use crate::core::{Core, Worker, name_thread};
+    use crate::core::Core;
     #[pymodule_export]
     use crate::guard::Guard;
     #[pymodule_export]
@@ -37,4 +38,6 @@ mod _native {
     use crate::tasks::Tasks;
     #[pymodule_export]
     use crate::wake::Wake;
+    #[pymodule_export]
+    use crate::worker::{Worker, name_thread};
 }

@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 
 use crate::account::Account;
-use crate::core::{CONTEXT, RESULT, Worker};
+use crate::core::{CONTEXT, RESULT};
+use crate::worker::Worker;
 
 /// The iterator over the tasks that a worker runs one after another, waiting for more.
 ///

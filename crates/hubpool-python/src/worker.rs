@@ -1,0 +1,422 @@
+//! A worker's place in a pool: how it comes to its next job, and what it leaves for the hub.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hubpool::binding::Next;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::account::Account;
+use crate::attach::{Hold, detached, stay_away};
+use crate::core::{Core, Job};
+use crate::slice::Slice;
+use crate::wake::{Message, Wake};
+
+/// A worker's place in a pool. Only the thread that made it may use it.
+#[pyclass(frozen, module = "hubpool._native")]
+pub struct Worker {
+    core: Py<Core>,
+    place: hubpool::binding::Worker,
+    idle: Option<Duration>,
+    pub greenlet: Py<PyAny>,
+    listing: Listing,
+    get_hub_if_exists: Py<PyAny>,
+    getprofile: Py<PyAny>,
+    gettrace: Py<PyAny>,
+    /// The class of contexts, and the empty one that the greenlet is in while it runs tasks.
+    new_context: Py<PyAny>,
+    context: Mutex<Py<PyAny>>,
+    /// Whether the pool counts the worker.
+    registered: AtomicBool,
+    /// Whether this is a forked child, where pool and hub's list are the parent's.
+    inherited: AtomicBool,
+    slice: Slice,
+    desk: Mutex<Desk>,
+}
+
+/// What the worker keeps between two calls.
+struct Desk {
+    hold: Hold,
+    /// The job that the worker took last, until it has ended.
+    taken: Option<Py<PyAny>>,
+    /// Whether it is the one that `next` takes.
+    untold: bool,
+    /// The last task's message, for `wake`.
+    outgoing: Option<Message>,
+    /// The hub that the last message was for, or that the pool belongs to.
+    wake: Option<Py<Wake>>,
+}
+
+impl Desk {
+    /// Takes the message that was left, and the hub that it is for.
+    fn outgoing(&mut self, py: Python<'_>) -> Option<(Py<Wake>, Message)> {
+        let wake = self.wake.as_ref()?.clone_ref(py);
+        Some((wake, self.outgoing.take()?))
+    }
+}
+
+/// Where `threading` lists the threads that run something. One that waits for work can neither be joined
+/// nor be waited for.
+struct Listing {
+    threads: Py<PyDict>,
+    number: Py<PyAny>,
+    thread: Py<PyAny>,
+}
+
+#[pymethods]
+impl Worker {
+    /// `idle_task_timeout` is in seconds; a negative one means never. The tasks
+    /// run in the context of the `greenlet`. A pool's worker has the pool's hub to `wake`.
+    #[new]
+    #[pyo3(signature = (core, idle_task_timeout, greenlet, wake=None))]
+    fn new(
+        py: Python<'_>,
+        core: Py<Core>,
+        idle_task_timeout: f64,
+        greenlet: Py<PyAny>,
+        wake: Option<Py<Wake>>,
+    ) -> PyResult<Self> {
+        let sys = py.import("sys")?;
+        let threading = py.import("threading")?;
+        let thread = threading.call_method0("current_thread")?;
+        let listing = Listing {
+            threads: threading.getattr("_active")?.cast_into()?.unbind(),
+            number: thread.getattr("ident")?.unbind(),
+            thread: thread.unbind(),
+        };
+        let gevent = py.import("hubpool._gevent")?;
+        let new_context = py.import("contextvars")?.getattr("Context")?;
+        Ok(Self {
+            core,
+            place: hubpool::binding::Worker::new(),
+            idle: Duration::try_from_secs_f64(idle_task_timeout).ok(),
+            greenlet,
+            listing,
+            get_hub_if_exists: gevent.getattr("get_hub_if_exists")?.unbind(),
+            getprofile: sys.getattr("getprofile")?.unbind(),
+            gettrace: sys.getattr("gettrace")?.unbind(),
+            context: Mutex::new(new_context.call0()?.unbind()),
+            new_context: new_context.unbind(),
+            registered: AtomicBool::new(true),
+            inherited: AtomicBool::new(false),
+            slice: Slice::new(),
+            desk: Mutex::new(Desk {
+                hold: Hold::new(py)?,
+                taken: None,
+                untold: false,
+                outgoing: None,
+                wake,
+            }),
+        })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.core)?;
+        visit.call(&self.greenlet)?;
+        visit.call(&self.listing.thread)?;
+        if let Ok(context) = self.context.try_lock() {
+            visit.call(&*context)?;
+        }
+        match self.desk.try_lock() {
+            Ok(desk) => {
+                visit.call(&desk.taken)?;
+                if let Some(message) = &desk.outgoing {
+                    message.visit(&visit)?;
+                }
+                visit.call(&desk.wake)
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Has the greenlet run in an empty context, which shows at little cost whether a task has set
+    /// anything there.
+    fn clear_context(&self, py: Python<'_>) -> PyResult<()> {
+        let empty = self.new_context.call0(py)?;
+        self.greenlet
+            .setattr(py, intern!(py, "gr_context"), &empty)?;
+        // What the old one holds is dropped when the lock is free again.
+        let old = std::mem::replace(&mut *self.context.lock().map_err(poisoned)?, empty);
+        drop(old);
+        Ok(())
+    }
+
+    /// Whether a task has left something behind in its thread: a variable of its context, or one
+    /// of the interpreter's hooks. Runs no code of the program's. It does not find out who puts
+    /// another context in this one's place.
+    pub fn has_traces(&self, py: Python<'_>) -> bool {
+        let clean = |found: PyResult<Bound<'_, PyAny>>| found.is_ok_and(|trace| trace.is_none());
+        let empty = |context: &Py<PyAny>| context.bind(py).len().is_ok_and(|len| len == 0);
+        !(clean(self.getprofile.bind(py).call0())
+            && clean(self.gettrace.bind(py).call0())
+            && self.context.lock().is_ok_and(|context| empty(&context)))
+    }
+
+    /// Keeps a message for a hub. The next call of `next` sends it.
+    fn keep(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
+        self.leave_message(wake, Message::Other(message))
+    }
+
+    /// Takes a job that the worker has not got from the queue.
+    fn take(&self, job: Py<PyAny>) -> PyResult<()> {
+        self.desk.lock().map_err(poisoned)?.taken = Some(job);
+        Ok(())
+    }
+
+    /// Counts the task that was taken as ended, once.
+    fn end(&self) -> PyResult<()> {
+        let taken = {
+            let mut desk = self.desk.lock().map_err(poisoned)?;
+            desk.hold.count(1);
+            desk.taken.take()
+        };
+        self.core.get().pool.finish(usize::from(taken.is_some()));
+        Ok(())
+    }
+
+    /// Lets go of the job that was taken, which somebody else answers for.
+    pub fn let_go(&self) -> PyResult<()> {
+        let taken = self.desk.lock().map_err(poisoned)?.taken.take();
+        drop(taken);
+        Ok(())
+    }
+
+    /// Counts the task as ended, and leaves its message.
+    fn finish(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
+        self.end()?;
+        self.keep(wake, message)
+    }
+
+    /// Counts the task as ended, and leaves the value for its result.
+    pub fn finish_with_value(
+        &self,
+        py: Python<'_>,
+        account: Py<Account>,
+        result: Py<PyAny>,
+        value: Py<PyAny>,
+    ) -> PyResult<()> {
+        self.end()?;
+        let wake = account.get().wake.clone_ref(py);
+        let value = Message::Value {
+            account,
+            result,
+            value,
+        };
+        self.leave_message(wake, value)
+    }
+
+    /// The job that was taken and has not ended: for a worker that something has
+    /// hit outside of its task.
+    pub fn taken(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let desk = self.desk.lock().map_err(poisoned)?;
+        Ok(desk.taken.as_ref().map(|job| job.clone_ref(py)))
+    }
+
+    /// In a forked child, leaves all that is the parent's alone. Its task may have forked, and go on.
+    fn abandon(&self) {
+        self.inherited.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends the message that was left, and takes back the registration unless
+    /// the pool has: for a worker that takes no more jobs. Again, it does nothing.
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        self.listing.leave(py)?;
+        if self.inherited.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if self.registered.swap(false, Ordering::Relaxed) {
+            self.core.get().pool.unregister();
+        }
+        let outgoing = self.desk.lock().map_err(poisoned)?.outgoing(py);
+        if let Some((wake, message)) = outgoing {
+            wake.get().post(message);
+        }
+        Ok(())
+    }
+
+    /// Sends the message that was left, then waits for a job and takes it. `False`: the
+    /// worker is no longer registered and must end.
+    fn next(&self, py: Python<'_>) -> PyResult<bool> {
+        let is_there = std::mem::take(&mut self.desk.lock().map_err(poisoned)?.untold);
+        Ok(is_there || self.take_next(py)?.is_some())
+    }
+}
+
+impl Worker {
+    /// Fails in a forked child.
+    pub fn check_parent(&self) -> PyResult<()> {
+        if self.inherited.load(Ordering::Relaxed) {
+            return Err(PyRuntimeError::new_err("the pool is the parent's"));
+        }
+        Ok(())
+    }
+
+    /// Leaves the job that was taken to `next`.
+    pub fn leave_to_next(&self) -> PyResult<()> {
+        self.desk.lock().map_err(poisoned)?.untold = true;
+        Ok(())
+    }
+
+    /// Sends the message that was left, then waits for a job and takes it. `None`: the worker is no
+    /// longer registered and must end.
+    ///
+    /// Where no job waits, message and wait come after the interpreter has
+    /// been let go, so that the hub does not wake up only to wait for it.
+    pub fn take_next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.check_parent()?;
+        if !self.registered.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let pool = &self.core.get().pool;
+        self.let_go()?;
+        let (may_stay, job_time) = {
+            let desk = self.desk.lock().map_err(poisoned)?;
+            let time = desk.hold.time();
+            (!desk.hold.is_over(time), desk.hold.job_time(time))
+        };
+        if may_stay && let Some(job) = pool.try_next(&self.place) {
+            let job = job.object();
+            let outgoing = {
+                let mut desk = self.desk.lock().map_err(poisoned)?;
+                desk.taken = Some(job.clone_ref(py));
+                desk.outgoing(py)
+            };
+            if let Some((wake, message)) = outgoing {
+                wake.get().post_attached(message);
+            }
+            return Ok(Some(job.clone_ref(py)));
+        }
+        // It may raise, and the message is still on the desk then.
+        self.rest(py)?;
+        let (outgoing, wake) = {
+            let mut desk = self.desk.lock().map_err(poisoned)?;
+            let wake = desk.wake.as_ref().map(|wake| wake.clone_ref(py));
+            (desk.outgoing.take(), wake)
+        };
+        let wake = wake.as_ref().map(Py::get);
+        let busy = pool.queued() > 0;
+        let next = detached(py, &self.core.get().turnstile, || {
+            self.slice.learn(job_time);
+            let mut soon = false;
+            if let Some(wake) = wake {
+                if let Some(message) = outgoing {
+                    // It goes on at once then, and may have the next job.
+                    soon = wake.trying();
+                    wake.post(message);
+                }
+                wake.let_go();
+            }
+            if busy {
+                stay_away();
+            }
+            let next = pool.next_when(&self.place, self.idle, soon, || {
+                wake.is_none_or(Wake::looking)
+            });
+            if let Next::Job(Job::Ticket(batch)) = &next {
+                batch.get().until_needed(|| self.call_next(wake));
+            }
+            next
+        });
+        self.call_next(wake);
+        let job = match &next {
+            Next::Job(job) => Some(job.object().clone_ref(py)),
+            Next::Exit | Next::Expired => {
+                self.registered.store(false, Ordering::Relaxed);
+                None
+            }
+        };
+        let mut desk = self.desk.lock().map_err(poisoned)?;
+        desk.hold.renew(busy);
+        desk.taken = job.as_ref().map(|job| job.clone_ref(py));
+        if job.is_some() {
+            self.listing.enter(py)?;
+        }
+        Ok(job)
+    }
+
+    /// Does what comes before a worker waits: a task may have made a hub in its thread.
+    fn rest(&self, py: Python<'_>) -> PyResult<()> {
+        let hub = self.get_hub_if_exists.bind(py).call0()?;
+        if !hub.is_none() {
+            let fix = intern!(py, "_fix_hub_before_block");
+            self.greenlet.call_method1(py, fix, (hub,))?;
+        }
+        self.listing.leave(py)
+    }
+
+    /// Wakes one more worker if jobs wait, or leaves it to the hub.
+    fn call_next(&self, wake: Option<&Wake>) {
+        let core = self.core.get();
+        core.pool
+            .call_next_unless(&self.place, || core.leave_call(wake));
+    }
+
+    fn leave_message(&self, wake: Py<Wake>, message: Message) -> PyResult<()> {
+        let mut desk = self.desk.lock().map_err(poisoned)?;
+        desk.outgoing = Some(message);
+        if let Some(before) = desk.wake.replace(wake)
+            && !desk.wake.as_ref().is_some_and(|wake| wake.is(&before))
+        {
+            // It would wait to be told so by whoever leaves it the next message.
+            before.get().let_go();
+        }
+        Ok(())
+    }
+
+    /// Lets others have the interpreter, after so many items, if the worker has had it for long, or the hub seems
+    /// to want it. Returns whether it has.
+    pub fn give_way(&self, py: Python<'_>, items: u32) -> PyResult<bool> {
+        let (over, item_time) = {
+            let mut desk = self.desk.lock().map_err(poisoned)?;
+            let Desk { hold, wake, .. } = &mut *desk;
+            hold.count(items);
+            let time = hold.time();
+            let over = hold.is_over(time) || hold.hub_has_woken(|| wake.as_ref()?.get().sign(py));
+            (over, hold.job_time(time))
+        };
+        if over {
+            self.slice.learn(item_time);
+            detached(py, &self.core.get().turnstile, stay_away);
+            self.desk.lock().map_err(poisoned)?.hold.renew(true);
+        }
+        Ok(over)
+    }
+}
+
+impl Listing {
+    fn enter(&self, py: Python<'_>) -> PyResult<()> {
+        self.threads.bind(py).set_item(&self.number, &self.thread)
+    }
+
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        let threads = self.threads.bind(py);
+        if threads.contains(&self.number)? {
+            threads.del_item(&self.number)?;
+        }
+        Ok(())
+    }
+}
+
+fn poisoned<T>(_: T) -> PyErr {
+    PyRuntimeError::new_err("a worker's place is used by two threads")
+}
+
+/// Names the calling thread for the operating system (up to 15 bytes).
+#[pyfunction]
+pub fn name_thread(name: &Bound<'_, PyString>) {
+    #[cfg(target_os = "linux")]
+    {
+        let short: String = name.to_string_lossy().chars().take(15).collect();
+        if let Ok(name) = std::ffi::CString::new(short) {
+            // A thread without a name works as well.
+            let _ = rustix::thread::set_name(&name);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = name;
+}
