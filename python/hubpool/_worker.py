@@ -341,7 +341,7 @@ class _WorkerGreenlet(_Worker):
 
     def _run_tasks(self, place: Worker) -> bool:
         """Run the task that was taken, and those that follow, while all are plain calls."""
-        tasks = Tasks(place, self._account, _before, _after)
+        tasks = Tasks(place, _before, _after)
         slot = tasks.slot
         error = None
         try:

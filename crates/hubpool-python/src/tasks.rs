@@ -19,7 +19,6 @@ use crate::worker::Worker;
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Tasks {
     worker: Py<Worker>,
-    account: Py<Account>,
     /// A list of one place, for the task's value.
     #[pyo3(get)]
     slot: Py<PyList>,
@@ -46,7 +45,6 @@ impl Tasks {
     fn new(
         py: Python<'_>,
         worker: Py<Worker>,
-        account: Py<Account>,
         before: Py<PyAny>,
         after: Py<PyAny>,
     ) -> PyResult<Self> {
@@ -60,7 +58,6 @@ impl Tasks {
         };
         Ok(Self {
             worker,
-            account,
             slot: PyList::new(py, [py.None()])?.unbind(),
             handed_out: AtomicBool::new(false),
             hooks,
@@ -88,7 +85,7 @@ impl Tasks {
             let value = slot.get_item(0)?.unbind();
             slot.set_item(0, py.None())?;
             let result = ended.bind(py).get_item(RESULT)?.unbind();
-            worker.finish_with_value(py, self.account.clone_ref(py), result, value)?;
+            worker.finish_with_value(py, self.hooks.account(py)?, result, value)?;
         }
         if task.is_none() {
             task = worker.take_next(py)?;
@@ -113,7 +110,6 @@ impl Tasks {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.worker)?;
-        visit.call(&self.account)?;
         visit.call(&self.slot)?;
         visit.call(&self.hooks.class)?;
         visit.call(&self.hooks.own)?;
@@ -132,6 +128,17 @@ impl Tasks {
 }
 
 impl Hooks {
+    /// The account of the pool. The worker's attributes alone refer to it: they are cleared in a forked child, where its
+    /// thread is gone, and this is never dropped.
+    fn account(&self, py: Python<'_>) -> PyResult<Py<Account>> {
+        let account = self
+            .own
+            .bind(py)
+            .as_any()
+            .get_item(intern!(py, "_account"))?;
+        Ok(account.cast_into()?.unbind())
+    }
+
     /// Whether there are none.
     fn are_none(&self, py: Python<'_>) -> PyResult<bool> {
         let threading = self.threading.bind(py);
