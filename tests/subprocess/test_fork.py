@@ -361,39 +361,3 @@ def test_the_child_of_a_job_that_forks_ends_with_the_job(loop: str) -> None:
     # Each job has run once, in the parent.
     assert ended.stdout == "." * 3 * (1 + 5 + 5 + 1) + "done\n", ended
     assert ended.returncode == 0, ended.stderr
-
-
-#: What the worker refers to, whose thread is gone, is dropped: the old watchers leave the loop with it.
-BUSY_WORKER = """
-import gc, os, weakref
-from gevent.monkey import get_original
-import hubpool
-
-begun, end = (get_original("_thread", "allocate_lock")() for _ in range(2))
-begun.acquire(), end.acquire()
-
-def task():
-    begun.release()
-    end.acquire()
-
-pool = hubpool.ThreadPool(1)
-result = pool.spawn(task)
-while not begun.acquire(blocking=False):
-    hubpool.threadpool.sleep(0.001)
-gone = weakref.ref(pool._account)
-pid = os.fork()
-if pid == 0:
-    gc.collect()
-    os._exit(0 if gone() is None else 1)
-assert os.waitpid(pid, 0)[1] == 0
-end.release()
-result.get()
-print("done")
-"""
-
-
-@pytest.mark.parametrize("loop", LOOPS)
-def test_a_child_keeps_nothing_of_a_busy_worker(loop: str) -> None:
-    options = ("-W", "ignore::DeprecationWarning", "-c", BUSY_WORKER)
-    ended = run(*options, loop=loop, timeout=SECONDS)
-    assert (ended.stdout, ended.returncode) == ("done\n", 0), ended.stderr
