@@ -19,6 +19,7 @@ from gevent.hub import Waiter, get_hub, sleep
 from gevent.timeout import Timeout
 
 from hubpool import _fork, _gevent
+from hubpool._callback import CallbackLink, call_callback, hub_for_callback
 from hubpool._hub import may_wait_here
 from hubpool._link import HubLink, Link, Notice, WaitLink
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from gevent.event import AsyncResult
 
-    from hubpool._native import Worker
+    from hubpool._native import TaskHold, Worker
 
 _T = TypeVar("_T")
 
@@ -65,9 +66,7 @@ class Future(concurrent.futures.Future[_T]):
     """The future of a task of a :class:`hubpool.ThreadPoolExecutor`.
 
     It is a :class:`concurrent.futures.Future`, with all that its documentation
-    says: any thread may use it, and what is added with
-    :meth:`add_done_callback` is called in the thread that ends the task, which
-    is a worker. Waiting lets other greenlets run where the thread has a hub, and
+    says: any thread may use it. Waiting lets other greenlets run where the thread has a hub, and
     blocks the thread where it has none.
 
     Beside that it has what gevent's waiting functions need, so that
@@ -100,6 +99,8 @@ class Future(concurrent.futures.Future[_T]):
         self._work = work
         #: Where a task was submitted, since a forked child does not run it.
         self._forks = None if work is None else _forks
+        #: What keeps the submitter's loop from ending until the task has.
+        self.hold: TaskHold | None = None
 
     @property
     def _condition(self) -> threading.Condition:  # type: ignore[override] # made when it is asked for
@@ -221,12 +222,14 @@ class Future(concurrent.futures.Future[_T]):
             self._exception = exception
             self._state = FINISHED
             links = self._links
+            if self.hold is not None and not self._done_callbacks:
+                self._end_hold(links, free)
             if links is None and free is not None:
                 return
             self._links = None
         if free is not None and links is not None and len(links) == 1:
             (link,) = links
-            if isinstance(link, HubLink):
+            if isinstance(link, HubLink) and link.is_told_by_message():
                 free.keep(link.native, link.message())
                 return
         try:
@@ -234,10 +237,25 @@ class Future(concurrent.futures.Future[_T]):
         finally:
             if place is not None:
                 place.end()  # Once; a free one has ended.
+            if self.hold is not None:
+                self._end_hold(None, None)
 
     def _take_links(self) -> Iterable[Link]:
         links, self._links = self._links, None
+        if self.hold is not None:
+            self._end_hold(links, None)
         return links or ()
+
+    def _end_hold(self, links: Iterable[Link] | None, worker: Worker | None) -> None:
+        """Keep the submitter's loop no longer. The caller announces the links afterwards."""
+        hold, self.hold = self.hold, None
+        if hold is None:
+            return
+        if links:
+            wake = hold.wake
+            hold.end(any(link.wakes(wake) for link in links), None)
+        else:
+            hold.end(False, worker)
 
     def _announce(self, links: Iterable[Link]) -> None:
         for link in links:
@@ -246,21 +264,34 @@ class Future(concurrent.futures.Future[_T]):
             self._invoke_callbacks()  # type: ignore[attr-defined] # a private name
 
     def add_done_callback(self, fn: Callable[[Future[_T]], object]) -> None:
-        """Call ``fn(future)`` once it is done, in the thread that ends it; now if it is.
+        """Call ``fn(future)`` once the future is done; now if it is.
 
-        What it raises is logged. Callbacks are called in the order in which they
-        were added.
+        A callback that a greenlet adds is called in a new greenlet of the same hub, so that it
+        may use all that belongs to the hub, and wait. If the hub's thread itself ends the
+        future, by :meth:`cancel` for instance, it calls the callback at once.
+
+        A thread without a hub, a task in its worker, and a thread in which an
+        :mod:`asyncio` loop runs, add callbacks that the thread that ends the future calls, as
+        :mod:`concurrent.futures` does: that is a worker. In a program that is not
+        monkey-patched, a native thread calls those of a hub whose thread blocks for longer
+        than 0.2 seconds, or has not come back to its hub for a second.
+
+        A callback's :exc:`Exception` is logged. Callbacks that one thread adds are called in
+        their order. It does not block. Any thread may call it.
+
+        Source: :meth:`concurrent.futures.Future.add_done_callback`, and gevent's executor.
         """
-        with self._guard():
-            if self._state not in _DONE:
-                if not self._done_callbacks:
-                    self._done_callbacks = []
-                self._done_callbacks.append(fn)
-                return
-        try:
-            fn(self)
-        except Exception:  # noqa: BLE001 - it is logged
-            LOGGER.exception("exception calling callback for %r", self)
+        hub = hub_for_callback(fn)
+        if hub is None:
+            with self._guard():
+                if self._state not in _DONE:
+                    if not self._done_callbacks:
+                        self._done_callbacks = []
+                    self._done_callbacks.append(fn)
+                    return
+        elif self._link(hub, fn, self, kind=CallbackLink):
+            return
+        call_callback(fn, self)
 
     def result(self, timeout: float | None = None) -> _T:
         """Return what the function returned, or raise what it raised.

@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import gevent._threading
+import gevent.hub
 from gevent import monkey
 from gevent._hub_local import get_hub_if_exists
 
@@ -24,7 +25,9 @@ __all__ = [
     "get_thread_ident",
     "get_thread_profile",
     "get_thread_trace",
+    "is_main_thread",
     "is_threading_patched",
+    "native_sleep",
     "new_local",
     "new_lock",
     "new_rlock",
@@ -34,11 +37,14 @@ __all__ = [
 ]
 
 _threading: Any = gevent._threading
+_hub_module: Any = gevent.hub
+_main_thread_ident: int = _hub_module.MAIN_THREAD_IDENT
 
 #: The functions of :mod:`_thread`, whatever has been monkey-patched.
 get_thread_ident: Callable[[], int] = _threading.get_thread_ident
 start_new_thread: Callable[..., int] = _threading.start_new_thread
 new_local: Callable[[], Any] = monkey.get_original("threading", "local")
+native_sleep: Callable[[float], None] = monkey.get_original("time", "sleep")
 new_lock: Callable[[], Any] = _threading.Lock
 new_rlock: Callable[[], Any] = monkey.get_original("_thread", "RLock")
 
@@ -58,6 +64,11 @@ def get_thread_profile() -> Any:
 def get_thread_trace() -> Any:
     """Return what :func:`threading.settrace` has set."""
     return threading._trace_hook  # type: ignore[attr-defined] # a private name
+
+
+def is_main_thread() -> bool:
+    """Whether the calling thread is the main thread: for gevent, the one that imported it."""
+    return get_thread_ident() == _main_thread_ident
 
 
 def is_threading_patched() -> bool:

@@ -12,7 +12,7 @@ from gevent.hub import get_hub
 from greenlet import getcurrent
 
 from hubpool import _fork, _gevent
-from hubpool._native import Guard, Wake
+from hubpool._native import Guard, TaskHold, Wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +30,10 @@ class HubWake:
     """One hub's message list, and the watchers that tell the hub of it.
 
     One watches the list's descriptor. The loop counts it only between the first
-    :meth:`hold` and the last :meth:`release`: an idle pool keeps no loop alive, and
-    a pending task keeps one from ending. The other, while that pays, looks out for
-    messages when the hub has nothing else to do and would go to sleep. A greenlet that
-    is about to wait may do that in the hub's place, which spares a turn of the loop.
+    :meth:`hold` and the last :meth:`release`, and while a :class:`TaskHold` is left: an idle
+    pool keeps no loop alive, and a pending task keeps one from ending. The other, while that
+    pays, looks out for messages when the hub has nothing else to do and would go to sleep. A
+    greenlet that is about to wait may do that in the hub's place, which spares a turn of the loop.
     """
 
     __slots__ = (
@@ -44,14 +44,20 @@ class HubWake:
         "_lookout",
         "_watcher",
         "abandoned",
+        "clock",
         "fileno",
+        "is_stuck",
         "native",
     )
 
     def __init__(self, hub: Any) -> None:
         self._watcher: Any = None
         self._lookout: Any = None
-        self.native = Wake(_clock_of(hub))
+        #: The clock of the hub's thread, as :mod:`time` numbers clocks, if it is known.
+        self.clock = _clock_of(hub)
+        self.native = Wake(self.clock)
+        #: Whether the hub's thread was found blocked, and has delivered nothing since.
+        self.is_stuck = False
         #: Kept here for a forked child, which may not ask the native part.
         self.fileno = self.native.fileno()
         self._hub: Callable[[], Any] = weakref.ref(hub)
@@ -92,7 +98,7 @@ class HubWake:
         """Have the loop count the watcher if somebody waits, and else not. Hub's thread only."""
         # A signal handler may come between any two instructions, hold or release, and
         # even wait. It finds that nobody knows, and does all that it needs itself.
-        while bool(self.native.holds) is not self._counted and not self.abandoned:
+        while self.native.keeps_loop is not self._counted and not self.abandoned:
             hub = self._hub()
             if hub is None or hub.loop is None:
                 self._leave_loop()
@@ -102,7 +108,7 @@ class HubWake:
                     return  # Who is about to enter the loop goes on from there.
                 self.enter_loop()
             # To stop a watcher and start it anew costs more on libuv than a whole task.
-            counted = bool(self.native.holds)
+            counted = self.native.keeps_loop
             self._counted = None
             self.native.counted = False
             _gevent.count_watcher(self._watcher, counted)
@@ -131,6 +137,13 @@ class HubWake:
         watcher.start(Guard(drain, report))
         _gevent.count_watcher(watcher, False)
         self._watcher, self._lookout = watcher, lookout
+
+    def hold_for_task(self) -> TaskHold:
+        """Keep the loop from ending until an executor's task has. Hub's thread only."""
+        hold = TaskHold(self.native)
+        if not self._counted:
+            self.adjust()
+        return hold
 
     def sweep(self) -> None:
         """Deliver what came too late for any watcher: it would stay, and keep its pool alive.
@@ -164,6 +177,20 @@ class HubWake:
     def is_here(self) -> bool:
         """Whether this is the calling thread's hub."""
         return _gevent.get_hub_if_exists() is self._hub()
+
+    def is_alive(self) -> bool:
+        """Whether the hub has not been destroyed. Any thread."""
+        hub = self._hub()
+        return hub is not None and hub.loop is not None
+
+    def thread_time(self) -> int | None:
+        """Return the nanoseconds that the hub's thread has run, if that is known. Any thread."""
+        if self.clock is None:
+            return None
+        try:
+            return time.clock_gettime_ns(self.clock)
+        except OSError:
+            return None  # The thread has ended.
 
     def close(self) -> None:
         """Take the watchers out of the loop, and give them up. Hub's thread only."""
@@ -296,6 +323,7 @@ class HubWake:
         # greenlet may be told, if this is another, since it runs code of the program's, and
         # what this one has no stack for.
         native = self.native
+        self.is_stuck = False
         try:
             found = None if self.abandoned else take()
             # A greenlet that is resumed in between may fork, and the child's hub come back here.
@@ -305,6 +333,8 @@ class HubWake:
                 try:
                     message = native.deliver_values()
                     if message is None:
+                        if native.counts_in_vain:
+                            self.adjust()  # A task of an executor's has ended.
                         return found
                     target, result, value, error = message
                     if elsewhere is not None and not target.anywhere:
@@ -435,6 +465,12 @@ def stand_in() -> None:
         wake.stand_in()
 
 
+def wake_here() -> HubWake | None:
+    """Return the :class:`HubWake` of the calling thread's hub, if the thread has a live hub."""
+    hub = _gevent.get_hub_if_exists()
+    return None if hub is None or hub.loop is None else hub_wake(hub)
+
+
 def all_wakes() -> list[HubWake]:
     """Return every wake there is. Any thread."""
     wakes = [ref() for ref in list(_wakes.values())]
@@ -454,6 +490,8 @@ def abandon_wakes() -> None:
     for wake in all_wakes():
         wake.abandoned = True
         wake.native.looks_out = False
+        # A future of the parent's that is dropped here posts nothing.
+        wake.native.counted = False
         hub = wake._hub()
         if hub is None or hub.__dict__.pop(_WAKE_ATTRIBUTE, None) is None:
             continue
@@ -476,6 +514,20 @@ def close_inherited() -> None:
         if wake.is_here():
             _inherited.remove(wake)
             wake.close()
+
+
+#: Marks the threads that are workers.
+_threads: Any = _gevent.new_local()
+
+
+def mark_worker_thread() -> None:
+    """Say that the calling thread is a worker. A hub there runs only while a task waits."""
+    _threads.is_worker = True
+
+
+def in_worker_thread() -> bool:
+    """Whether the calling thread is a worker."""
+    return hasattr(_threads, "is_worker")
 
 
 def may_wait_here() -> bool:

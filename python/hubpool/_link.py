@@ -38,6 +38,11 @@ class Link:
         """Whether this is the caller's link to that callback."""
         return self._tell == callback
 
+    def wakes(self, wake: Wake) -> bool:
+        """Whether :meth:`announce` posts a message to this wake's hub."""
+        del wake
+        return False
+
 
 class HubLink(Link):
     """Somebody who is told on a hub. Made and dropped on the hub's thread only."""
@@ -55,8 +60,16 @@ class HubLink(Link):
 
     def announce(self) -> None:
         """Say that the future is done. Any thread."""
-        if not self._wake.abandoned:
+        if self.is_told_by_message():
             self.native.post(self.message())
+
+    def is_told_by_message(self) -> bool:
+        """Whether the caller, in any thread, must post the :meth:`message`."""
+        return not self._wake.abandoned
+
+    def wakes(self, wake: Wake) -> bool:
+        """Whether :meth:`announce` posts a message to this wake's hub."""
+        return self.native is wake
 
     def message(self) -> Any:
         """Return what the hub must get for it."""

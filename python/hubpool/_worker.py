@@ -14,6 +14,7 @@ from greenlet import getcurrent, greenlet
 
 from hubpool import _gevent, from_thread
 from hubpool._account import Failed
+from hubpool._hub import mark_worker_thread
 from hubpool._limit import thread_limit
 from hubpool._native import Batch, Claims, Registration, Tasks, Wake, Worker, name_thread
 from hubpool._report import Unretrieved
@@ -121,6 +122,7 @@ class _Worker(greenlet):
         threads = threading._active  # type: ignore[attr-defined] # a private name
         ident = threading.get_ident()
         try:
+            mark_worker_thread()
             threading.current_thread().name = self.name
             place = self._place = Worker(self._core, self._idle_task_timeout, self, self._wake)
             next_job = place.next

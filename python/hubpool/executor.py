@@ -12,10 +12,12 @@ from concurrent.futures.thread import BrokenThreadPool
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hubpool import _exit, _fork
+from gevent.hub import get_hub
+
+from hubpool import _exit, _fork, _gevent
 from hubpool._executor_worker import ExecutorCrew, ExecutorWorker
 from hubpool._future import Future
-from hubpool._hub import may_wait_here
+from hubpool._hub import may_wait_here, wake_here
 from hubpool._native import Core
 from hubpool.threadpool import TaskQueue
 
@@ -35,6 +37,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     greenlet of any thread may use it; waiting lets other greenlets run where the
     thread has a hub. Arguments, defaults and errors are those of
     :class:`concurrent.futures.ThreadPoolExecutor`.
+
+    As with gevent's executor, a task that a greenlet has submitted keeps the hub's loop from
+    ending: greenlets may wait for what the task will do, and :func:`gevent.wait` waits for it.
 
     What was submitted is run before the interpreter exits. An executor that is
     dropped runs what is queued, then its threads end. A forked child has a new,
@@ -56,6 +61,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         initargs: tuple[Any, ...] = (),
     ) -> None:
         super().__init__(max_workers, thread_name_prefix, initializer, initargs)
+        if _gevent.is_main_thread():
+            get_hub()  # What its greenlets wait for, whatever it is, may be what a task will do.
         self._start_anew()
         _executors[id(self)] = self
 
@@ -93,6 +100,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if self._broken or self._shutdown or _exit.begun:
             raise self._refusal()
         future: Future[_T] = Future((fn, args, kwargs))
+        wake = wake_here()
+        if wake is not None:
+            future.hold = wake.hold_for_task()
         core = self._core
         # A thread with an initializer may take its time, or fail: others may
         # come before it.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import pytest
-from gates import LIMIT, Gate, fail, settle, until
+from gates import LIMIT, Gate, fail, in_thread, settle, until
 
 import hubpool
 from hubpool import _gevent
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gates import Reported
-
-
-def _in_thread(function: Callable[[], Any]) -> Any:
-    """Call it in a thread without a hub."""
-    told: list[Any] = []
-    thread = threading.Thread(target=lambda: told.append(function()))
-    thread.start()
-    thread.join(LIMIT)
-    return told[0]
 
 
 def test_waiting_lets_other_greenlets_run(executor: hubpool.ThreadPoolExecutor, gate: Gate) -> None:
@@ -86,7 +77,7 @@ def test_waits_time_out(
         assert (_gevent.get_hub_if_exists() is None) == off_the_hub
         return "looked"
 
-    assert (_in_thread(look) if off_the_hub else look()) == "looked"
+    assert (in_thread(look) if off_the_hub else look()) == "looked"
     assert future._links == {}
     gate.open()
     assert future.result() == future.get(block=False) == 1
@@ -169,38 +160,6 @@ def test_queued_work_is_cancelled_and_dropped(
     assert executor.submit(abs, -1).result() == 1
 
 
-def test_callbacks_are_called_in_order_and_their_errors_are_logged(
-    executor: hubpool.ThreadPoolExecutor, gate: Gate, caplog: pytest.LogCaptureFixture
-) -> None:
-    called: list[Any] = []
-    future = executor.submit(gate, 1)
-    future.add_done_callback(lambda done: called.append((1, done, threading.get_ident())))
-    future.add_done_callback(fail)
-    future.add_done_callback(lambda done: called.append((2, done, threading.get_ident())))
-    assert called == []
-    gate.open()
-    until(lambda: len(called) == 2)
-    (worker,) = executor._threads
-    assert called == [(n, future, worker._thread_ident) for n in (1, 2)]
-    future.add_done_callback(called.append)
-    assert called[2:] == [future]
-    assert [record.message[:28] for record in caplog.records] == ["exception calling callback f"]
-
-
-def test_a_callback_that_raises_worse_does_not_end_the_thread(
-    executor: hubpool.ThreadPoolExecutor, gate: Gate, caplog: pytest.LogCaptureFixture
-) -> None:
-    def leave(_: object) -> None:
-        raise SystemExit
-
-    future = executor.submit(gate, 1)
-    future.add_done_callback(leave)
-    gate.open()
-    assert future.result() == 1
-    assert executor.submit(abs, -2).result() == 2
-    until(lambda: "Exception in worker" in caplog.text)
-
-
 def test_a_callback_may_wait_for_another_task(executor: hubpool.ThreadPoolExecutor) -> None:
     told: list[int] = []
     executor.submit(abs, -1).add_done_callback(
@@ -226,7 +185,7 @@ def test_wait_and_as_completed(executor: hubpool.ThreadPoolExecutor, off_the_hub
         assert list(completed) == [futures[0]]
         assert concurrent.futures.wait(futures).done == set(futures)
 
-    _in_thread(look) if off_the_hub else look()
+    in_thread(look) if off_the_hub else look()
     assert not any(future._links for future in futures)
 
 
@@ -305,18 +264,6 @@ def test_links_are_told_on_the_hub(executor: hubpool.ThreadPoolExecutor, gate: G
     assert told == [(future, gevent.get_hub())] * 2
 
 
-def test_only_who_waits_for_a_task_keeps_the_loop_alive(
-    executor: hubpool.ThreadPoolExecutor, gate: Gate
-) -> None:
-    future = executor.submit(gate)
-    assert gevent.wait(timeout=LIMIT) is True
-    waiter = gevent.spawn(future.result)
-    assert gevent.wait(timeout=0.01) is False
-    gate.open()
-    assert gevent.wait(timeout=LIMIT) is True
-    assert waiter.ready()
-
-
 def test_gevent_waits_for_the_first_of_several(
     executor: hubpool.ThreadPoolExecutor, gate: Gate
 ) -> None:
@@ -333,7 +280,7 @@ def test_a_future_that_is_locked_holds_up_no_other(executor: hubpool.ThreadPoolE
     concurrent.futures.wait([first, second])
     with first._condition:
         third = executor.submit(abs, -3)
-        assert (third.result(LIMIT), _in_thread(second.running)) == (3, False)
+        assert (third.result(LIMIT), in_thread(second.running)) == (3, False)
 
 
 def test_the_hubs_own_greenlet_does_not_wait(

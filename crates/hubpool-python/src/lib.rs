@@ -12,6 +12,7 @@ mod held;
 mod registration;
 mod reply;
 mod slice;
+mod task_hold;
 mod tasks;
 mod wake;
 mod worker;
@@ -34,6 +35,8 @@ mod _native {
     use crate::registration::Registration;
     #[pymodule_export]
     use crate::reply::Reply;
+    #[pymodule_export]
+    use crate::task_hold::TaskHold;
     #[pymodule_export]
     use crate::tasks::Tasks;
     #[pymodule_export]

@@ -27,6 +27,8 @@ pub enum Message {
     },
     /// A tuple of a target and the three arguments of its method `deliver`.
     Other(Py<PyAny>),
+    /// Nothing to deliver: it wakes the hub, which looks whether anything keeps its loop.
+    LookAgain,
 }
 
 impl Message {
@@ -43,6 +45,7 @@ impl Message {
                 visit.call(value)
             }
             Self::Other(message) => visit.call(message),
+            Self::LookAgain => Ok(()),
         }
     }
 }
@@ -58,7 +61,11 @@ pub struct Wake {
     taken: Mutex<Option<Py<PyAny>>>,
     /// How many wait for messages. Of the hub's thread, as are the rest.
     holds: AtomicUsize,
-    /// Whether it is known that the hub's loop counts the watcher of the descriptor.
+    /// Tasks of executors that were submitted on the hub's thread and have not ended. Any thread.
+    tasks: AtomicUsize,
+    /// Whether a `LookAgain` is on its way.
+    looks_again: AtomicBool,
+    /// Whether it is known that the hub's loop counts the watcher of the descriptor. Of the hub's thread; others read it.
     counted: AtomicBool,
     /// Whether the hub looks out before it sleeps.
     looks_out: AtomicBool,
@@ -92,6 +99,8 @@ impl Wake {
             tray: Mutex::default(),
             taken: Mutex::default(),
             holds: AtomicUsize::new(0),
+            tasks: AtomicUsize::new(0),
+            looks_again: AtomicBool::new(false),
             counted: AtomicBool::new(false),
             looks_out: AtomicBool::new(false),
             stand_in_since: Mutex::new(None),
@@ -142,9 +151,24 @@ impl Wake {
         self.holds.load(Ordering::Relaxed)
     }
 
+    /// Whether anything keeps the hub's loop from ending: a waiter, or an executor's task.
+    #[getter]
+    fn keeps_loop(&self) -> bool {
+        self.holds.load(Ordering::Relaxed) > 0 || self.tasks.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether the loop counts the watcher although nothing keeps it, and no look-out is about to notice.
+    #[getter]
+    fn counts_in_vain(&self) -> bool {
+        self.counted.load(Ordering::Relaxed)
+            && !self.looks_out.load(Ordering::Relaxed)
+            && !self.keeps_loop()
+    }
+
     #[setter]
     fn set_counted(&self, counted: bool) {
-        self.counted.store(counted, Ordering::Relaxed);
+        // `end_task` reads it after it has changed what `keeps_loop` reads: one of the two sees the other.
+        self.counted.store(counted, Ordering::SeqCst);
     }
 
     #[getter]
@@ -271,6 +295,24 @@ impl Wake {
         }
     }
 
+    /// Counts one more task of an executor's. For the hub's thread.
+    pub fn begin_task(&self) {
+        self.tasks.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts a task no more. Returns whether the hub must get a `LookAgain`: nothing may keep its loop any
+    /// more, and no such message is on its way. Any thread.
+    pub fn end_task(&self) -> bool {
+        self.tasks.fetch_sub(1, Ordering::SeqCst) == 1
+            && self.counted.load(Ordering::SeqCst)
+            && !self.looks_again.swap(true, Ordering::SeqCst)
+    }
+
+    /// Counts a task no more. The caller posts a message to the hub afterwards. Any thread.
+    pub fn end_task_before_a_message(&self) {
+        self.tasks.fetch_sub(1, Ordering::SeqCst);
+    }
+
     /// Adds a message of a worker that has the interpreter; it must tell the hub when it
     /// [has let go](Self::let_go).
     pub fn post_attached(&self, message: Message) {
@@ -338,18 +380,21 @@ impl Wake {
         }
     }
 
-    /// Takes the first on the list, if that is a value.
+    /// Takes the first on the list, if that is a value. What only wakes the hub is dropped.
     fn take_value(&self) -> Option<(Py<Account>, Py<PyAny>, Py<PyAny>)> {
         let mut tray = lock(&self.tray);
-        match tray.pop_front()? {
-            Message::Value {
-                account,
-                result,
-                value,
-            } => Some((account, result, value)),
-            other @ Message::Other(_) => {
-                tray.push_front(other);
-                None
+        loop {
+            match tray.pop_front()? {
+                Message::Value {
+                    account,
+                    result,
+                    value,
+                } => return Some((account, result, value)),
+                Message::LookAgain => self.looks_again.store(false, Ordering::SeqCst),
+                other @ Message::Other(_) => {
+                    tray.push_front(other);
+                    return None;
+                }
             }
         }
     }

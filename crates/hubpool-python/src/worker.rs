@@ -356,7 +356,8 @@ impl Worker {
             .call_next_unless(&self.place, || core.leave_call(wake));
     }
 
-    fn leave_message(&self, wake: Py<Wake>, message: Message) -> PyResult<()> {
+    /// Keeps a message for a hub. The next call of `next` sends it.
+    pub fn leave_message(&self, wake: Py<Wake>, message: Message) -> PyResult<()> {
         let mut desk = self.desk.lock().map_err(poisoned)?;
         desk.outgoing = Some(message);
         if let Some(before) = desk.wake.replace(wake)

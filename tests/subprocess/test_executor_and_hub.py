@@ -1,0 +1,111 @@
+"""An executor beside the hub of its submitter, in programs patched and not, on both loops."""
+
+from __future__ import annotations
+
+import pytest
+from running import LOOPS, run
+
+PATCH = "from gevent import monkey; monkey.patch_all()\n"
+BEGIN = """
+import queue, sys, threading
+import gevent, gevent.event, gevent.queue
+from gevent import monkey
+from hubpool import ThreadPoolExecutor
+native_sleep = monkey.get_original("time", "sleep")
+executor = ThreadPoolExecutor(2)
+def work(value=None):
+    native_sleep(0.05)
+    return value
+"""
+#: What a program does, and what it prints. `Queue` and `Event` let other greenlets run.
+PROGRAMS = {
+    "callbacks that put into a queue": (
+        "results = Queue()\n"
+        "for number in range(6):\n"
+        "    executor.submit(work, number).add_done_callback(results.put)\n"
+        "print(sorted(results.get().result() for _ in range(6)))",
+        "[0, 1, 2, 3, 4, 5]",
+    ),
+    "callbacks that wait for room in a queue": (
+        "results = Queue(1)\n"
+        "for number in range(6):\n"
+        "    executor.submit(abs, number).add_done_callback(results.put)\n"
+        "gevent.sleep(0.05)\n"
+        "print(sorted(results.get().result() for _ in range(6)))",
+        "[0, 1, 2, 3, 4, 5]",
+    ),
+    "a callback that sets an event": (
+        "event = Event()\n"
+        "executor.submit(work).add_done_callback(lambda _: event.set())\n"
+        "event.wait()\n"
+        "print(event.is_set())",
+        "True",
+    ),
+    "a callback that spawns a greenlet": (
+        "event = Event()\n"
+        "executor.submit(work).add_done_callback(lambda _: gevent.spawn(event.set))\n"
+        "event.wait()\n"
+        "print(event.is_set())",
+        "True",
+    ),
+    "a task that sets the event for which its submitter waits": (
+        "event = Event()\n"
+        "def task():\n"
+        "    work()\n"
+        "    event.set()\n"
+        "executor.submit(task)\n"
+        "event.wait()\n"
+        "print(event.is_set())",
+        "True",
+    ),
+    "tasks of which the last sets the event": (
+        "event, left = Event(), [None] * 8\n"
+        "def task():\n"
+        "    work()\n"
+        "    left.pop()\n"
+        "    if not left: event.set()\n"
+        "for _ in range(8): executor.submit(task)\n"
+        "event.wait()\n"
+        "print(event.is_set())",
+        "True",
+    ),
+    "a task that submits the task that sets the event": (
+        "event = Event()\n"
+        "executor.submit(lambda: (work(), executor.submit(event.set), work()))\n"
+        "event.wait()\n"
+        "print(event.is_set())",
+        "True",
+    ),
+    "gevent.wait() for tasks": (
+        "future = executor.submit(work, 1)\nprint(gevent.wait(), future.done())",
+        "True True",
+    ),
+    "an event that nobody sets when all tasks have ended": (
+        "executor.submit(work)\n"
+        "try: gevent.event.Event().wait()\n"
+        "except gevent.exceptions.LoopExit: print('LoopExit')",
+        "LoopExit",
+    ),
+    "a hub that is destroyed beside a task": (
+        "executor.submit(work)\n"
+        "gevent.get_hub().destroy(destroy_loop=True)\n"
+        "print(executor.submit(work, 2).result())",
+        "2",
+    ),
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("patched", [False, True])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_an_executor_beside_its_submitters_hub(name: str, patched: bool, loop: str) -> None:
+    program, printed = PROGRAMS[name]
+    # Without patching, gevent's own are what lets other greenlets run.
+    own = "Queue, Event = queue.Queue, threading.Event\n"
+    gevents = "Queue, Event = gevent.queue.Queue, gevent.event.Event\n"
+    ended = run(
+        "-c",
+        (PATCH if patched else "") + BEGIN + (own if patched else gevents) + program,
+        loop=loop,
+    )
+    assert (ended.stdout.strip(), ended.stderr, ended.returncode) == (printed, "", 0)
