@@ -105,6 +105,7 @@ lint: build instructions ## Check format, lints, types, stubs and the links of t
 	$(PY) -m ruff check -q
 	$(PY) -m mypy
 	$(PY) -m mypy.stubtest hubpool._native
+	cd target && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pyright --verifytypes hubpool --ignoreexternal
 
 # Built without optimisation, since they run for seconds only.
 TOOL = cargo install -q --locked --debug --root target/tools

@@ -12,11 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hubpool import from_thread
-from hubpool._gevent import get_thread_profile as _get_thread_profile
-from hubpool._gevent import get_thread_trace as _get_thread_trace
+
+# Names of gevent.threadpool's that its tests need.
+from hubpool._gevent import get_thread_profile as _get_thread_profile  # noqa: F401
+from hubpool._gevent import get_thread_trace as _get_thread_trace  # noqa: F401
 from hubpool._limit import set_thread_limit
+from hubpool._map import IMap, IMapUnordered
 from hubpool._patch import patch
-from hubpool._worker import _WorkerGreenlet
+from hubpool._worker import _WorkerGreenlet  # noqa: F401 - as above
 from hubpool.exceptions import TaskCancelledError
 from hubpool.threadpool import ThreadPool
 
@@ -26,13 +29,12 @@ if TYPE_CHECKING:
     from hubpool.executor import ThreadPoolExecutor
 
 __all__ = [
+    "IMap",
+    "IMapUnordered",
     "TaskCancelledError",
     "ThreadPool",
     "ThreadPoolExecutor",
     "ThreadResult",
-    "_WorkerGreenlet",
-    "_get_thread_profile",
-    "_get_thread_trace",
     "from_thread",
     "patch",
     "set_thread_limit",

@@ -102,18 +102,20 @@ class Future(concurrent.futures.Future[_T]):
         #: What keeps the submitter's loop from ending until the task has.
         self.hold: TaskHold | None = None
 
-    @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override] # made when it is asked for
-        # What concurrent.futures locks a future with. Nobody waits for it.
-        if self._own_condition is None:
-            with self._guard():
-                if self._own_condition is None:
-                    self._own_condition = threading.Condition(self._lock)
-        return self._own_condition
+    if not TYPE_CHECKING:  # To a type checker they are the standard library's attributes.
 
-    @property
-    def _waiters(self) -> _Waiters:  # type: ignore[override] # a list in all but its type
-        return _Waiters(self)
+        @property
+        def _condition(self) -> threading.Condition:
+            # What concurrent.futures locks a future with. Nobody waits for it.
+            if self._own_condition is None:
+                with self._guard():
+                    if self._own_condition is None:
+                        self._own_condition = threading.Condition(self._lock)
+            return self._own_condition
+
+        @property
+        def _waiters(self) -> _Waiters:
+            return _Waiters(self)
 
     def done(self) -> bool:
         """Whether the task has ended or been cancelled."""

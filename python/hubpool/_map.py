@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import gevent
 from gevent.event import Event
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hubpool.threadpool import ThreadPool
+
+_T = TypeVar("_T")
 
 #: Advancing one of these runs no code of the program's, so nobody can tell how
 #: far ahead it has been read.
@@ -302,8 +304,23 @@ def _iterators(iterables: tuple[Any, ...]) -> tuple[Iterator[Any], bool, bool]:
     return zip(*iterables, strict=False), inert, False
 
 
-class IMapUnordered:
-    """An iterator over a map's results as they come."""
+class IMapUnordered(Generic[_T]):
+    """An iterator over the results of a map as they come.
+
+    :meth:`hubpool.ThreadPool.imap_unordered` returns it.
+
+    Reading waits cooperatively, and raises what the function raised for that item. An iterator
+    that has been read from and is dropped, or is killed, withdraws what no worker has begun;
+    one that nobody reads is run to its end. For greenlets of the pool's hub.
+
+    >>> import hubpool
+    >>> pool = hubpool.ThreadPool(2)
+    >>> results = pool.imap_unordered(abs, [-1, -2, -3])
+    >>> sorted(results)
+    [1, 2, 3]
+
+    Source: gevent's page on :mod:`gevent.pool`, whose iterators are greenlets.
+    """
 
     __slots__ = ("__weakref__", "_begun", "_everything", "_feed", "_ready")
 
@@ -336,20 +353,23 @@ class IMapUnordered:
         block: bool = True,
         timeout: float | None = None,
     ) -> None:
-        """End the map: nothing is read or begun any more. As :meth:`gevent.Greenlet.kill`."""
+        """End the map: nothing is read or begun any more. As :meth:`gevent.Greenlet.kill`.
+
+        Results that are there already still come to the reader.
+        """
         self._feed.kill(exception, block, timeout)
 
-    def __iter__(self) -> IMapUnordered:
+    def __iter__(self) -> IMapUnordered[_T]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> _T:
         ready = self._ready
         if not ready:
             self._fetch()
-        value = ready.popleft()
+        value: Any = ready.popleft()
         if type(value) is Failure:
             value.reraise()
-        return value
+        return value  # type: ignore[no-any-return] # no type of its own
 
     def _fetch(self) -> None:
         """Wait for results, unless another greenlet that reads fetches some first."""
@@ -366,8 +386,17 @@ class IMapUnordered:
     next = __next__
 
 
-class IMap(IMapUnordered):
-    """As `IMapUnordered`, with the results in the order of the items."""
+class IMap(IMapUnordered[_T]):
+    """An iterator over the results of a map in the order of its items.
+
+    :meth:`hubpool.ThreadPool.imap` returns it. It is an :class:`IMapUnordered` in all else.
+
+    >>> import hubpool
+    >>> pool = hubpool.ThreadPool(2)
+    >>> results = pool.imap(abs, [-1, -2, -3])
+    >>> next(results), list(results)
+    (1, [2, 3])
+    """
 
     __slots__ = ()
 

@@ -5,6 +5,15 @@ from __future__ import annotations
 import os
 
 _SETTING = "hubpool.ThreadPool"
+#: What :mod:`gevent.threadpool` has, and hubpool in its place.
+_NAMES = (
+    "ThreadPool",
+    "ThreadPoolExecutor",
+    "ThreadResult",
+    "_WorkerGreenlet",
+    "_get_thread_profile",
+    "_get_thread_trace",
+)
 
 
 def patch() -> None:
@@ -23,8 +32,7 @@ def patch() -> None:
 
     import hubpool  # noqa: PLC0415 - it imports this module
 
-    for name in hubpool.__all__:
-        if name != "patch":
-            setattr(gevent.threadpool, name, getattr(hubpool, name))
+    for name in _NAMES:
+        setattr(gevent.threadpool, name, getattr(hubpool, name))
     gevent.config.threadpool = _SETTING
     os.environ["GEVENT_THREADPOOL"] = _SETTING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import Any
 
 from gevent.event import AsyncResult
@@ -15,6 +16,9 @@ class TaskResult(AsyncResult):  # type: ignore[type-arg] # no generic at run tim
     """A result that is looked out for before it is waited for."""
 
     __slots__ = ()
+
+    #: gevent's class takes no type argument at run time.
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Do as :meth:`gevent.event.AsyncResult.get`."""

@@ -8,9 +8,10 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.thread import BrokenThreadPool
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from gevent.hub import get_hub
 
@@ -21,10 +22,8 @@ from hubpool._hub import may_wait_here, wake_here
 from hubpool._native import Core
 from hubpool.threadpool import TaskQueue
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 #: Every executor, for the hook that runs in a forked child.
 _executors: weakref.WeakValueDictionary[int, ThreadPoolExecutor] = weakref.WeakValueDictionary()
@@ -88,7 +87,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if core is not None:
             core.set_maxsize(_most(max_workers))
 
-    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+    def submit(
+        self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> concurrent.futures.Future[_T]:
         """Have ``fn(*args, **kwargs)`` run in a thread; return its future. Never waits.
 
         :raises RuntimeError: after :meth:`shutdown`, and if there is no thread
@@ -206,7 +207,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
 
 
 def _results(
-    futures: deque[Future[_T]], deadline: float | None, refill: Callable[[], None]
+    futures: deque[concurrent.futures.Future[_T]],
+    deadline: float | None,
+    refill: Callable[[], None],
 ) -> Iterator[_T]:
     try:
         while futures:
@@ -219,7 +222,7 @@ def _results(
             future.cancel()
 
 
-def _take(futures: deque[Future[_T]], timeout: float | None) -> _T:
+def _take(futures: deque[concurrent.futures.Future[_T]], timeout: float | None) -> _T:
     future = futures.popleft()
     try:
         return future.result(timeout)

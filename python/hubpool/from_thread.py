@@ -5,9 +5,10 @@ The name is that of the same module of trio and anyio.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from gevent.greenlet import Greenlet
 from greenlet import GreenletExit
@@ -16,12 +17,12 @@ from hubpool import _gevent
 from hubpool._hub import hub_wake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextvars import Context
 
     from hubpool._future import Future
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 #: Seconds between two looks at whether the hub is still there.
 _LOOK_EVERY = 1.0
@@ -30,7 +31,7 @@ _LOOK_EVERY = 1.0
 _of_thread: Any = _gevent.new_local()
 
 
-def run(func: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:
+def run(func: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Return ``func(*args, **kwargs)``, called on the hub of the calling task's pool.
 
     For a task of a :class:`hubpool.ThreadPool`, in its thread. The function runs

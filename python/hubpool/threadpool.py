@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import math
 import operator
 import os
 import sys
 import time
 import weakref
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from itertools import starmap
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from gevent.exceptions import InvalidThreadUseError
 from gevent.hub import get_hub, sleep
@@ -26,20 +28,22 @@ from hubpool._lookups import is_lookup
 from hubpool._map import IMap, IMapUnordered, map_whole
 from hubpool._native import Core, Held
 from hubpool._reply import Reply
-from hubpool._report import WatchedResult, check_report_errors
+from hubpool._report import ReportErrors, WatchedResult, check_report_errors
 from hubpool._result import TaskResult
 from hubpool._worker import _WorkerGreenlet
 from hubpool.exceptions import TaskCancelledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from gevent.event import AsyncResult
+    from typing_extensions import TypeVarTuple, Unpack
 
-    from hubpool._future import Future
-    from hubpool._report import ReportErrors
+    _Ts = TypeVarTuple("_Ts")
+else:
+    AsyncResult = TaskResult  # Which takes a type argument at run time, too.
 
 _T = TypeVar("_T")
+_S = TypeVar("_S")
+_P = ParamSpec("_P")
 
 #: What tasks without keywords share; a call makes its own of it.
 _NONE: dict[str, Any] = {}
@@ -145,7 +149,7 @@ class ThreadPool(GroupMappingMixin):
         check_report_errors(report_errors)
         if math.isnan(idle_task_timeout):
             raise ValueError("idle_task_timeout must be seconds, or -1 for never: nan")
-        self.hub = get_hub() if hub is None else hub
+        self.hub: Any = get_hub() if hub is None else hub
         if self.hub.loop is None:
             raise AttributeError("the hub has been destroyed; make the pool in a thread's live hub")
         self._idle_task_timeout = idle_task_timeout
@@ -153,14 +157,14 @@ class ThreadPool(GroupMappingMixin):
         self._report_errors = report_errors
         self._new_result = WatchedResult if report_errors == "unretrieved" else TaskResult
         # Names that programs look for; nothing here needs them.
-        self.manager = None
-        self.fork_watcher = None
+        self.manager: None = None
+        self.fork_watcher: None = None
         #: The pool that looks names up, if this is a hub's and has been asked to.
         self._lookups: ThreadPool | None = None
         self._start_anew(maxsize)
 
     def _start_anew(self, maxsize: int) -> None:
-        self.pid = os.getpid()
+        self.pid: int = os.getpid()
         core = self._core = Core(maxsize)
         # It must not depend on a subclass that it calls a __del__() of this class.
         key = id(self)
@@ -170,7 +174,7 @@ class ThreadPool(GroupMappingMixin):
             core.shrink_to(0)
 
         _pools[key] = weakref.ref(self, dropped)
-        self.task_queue = TaskQueue(self._core)
+        self.task_queue: TaskQueue = TaskQueue(self._core)
         # One more than there are workers, so that a worker that finishes a
         # task finds the next one.
         slots = Semaphore(maxsize + 1, self.hub)
@@ -323,7 +327,37 @@ class ThreadPool(GroupMappingMixin):
         error = TaskCancelledError("the task was cancelled")
         return self._account.withdraw(self._core, result, error)
 
-    def apply(self, func: Callable[..., _T], args: Any = None, kwds: Any = None) -> _T:
+    @overload  # type: ignore[override] # args may be any iterable, as in gevent
+    def apply(self, func: Callable[[], _T]) -> _T: ...
+    @overload
+    def apply(
+        self,
+        func: Callable[[Unpack[_Ts]], _T],
+        args: tuple[Unpack[_Ts]],
+        kwds: None = None,
+    ) -> _T: ...
+    @overload
+    def apply(
+        self, func: Callable[..., _T], args: list[Any] | None, kwds: dict[str, Any] | None = None
+    ) -> _T: ...
+    @overload
+    def apply(
+        self,
+        func: Callable[..., _T],
+        args: Iterable[Any] | None = None,
+        *,
+        kwds: dict[str, Any],
+    ) -> _T: ...
+    @overload
+    def apply(
+        self, func: Callable[..., _T], args: Iterable[Any] | None, kwds: dict[str, Any]
+    ) -> _T: ...
+    def apply(
+        self,
+        func: Callable[..., _T],
+        args: Iterable[Any] | None = None,
+        kwds: dict[str, Any] | None = None,
+    ) -> _T:
         """Return ``func(*args, **kwds)``, called by a thread; wait cooperatively.
 
         Called in a worker of any pool, or in another thread than the hub's, it
@@ -386,7 +420,7 @@ class ThreadPool(GroupMappingMixin):
             )
 
     def spawn(  # type: ignore[override] # it returns no greenlet, as in gevent
-        self, func: Callable[..., _T], *args: Any, **kwargs: Any
+        self, func: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> AsyncResult[_T]:
         """Run ``func(*args, **kwargs)`` in a worker thread.
 
@@ -469,8 +503,8 @@ class ThreadPool(GroupMappingMixin):
                 raise
 
     def submit_threadsafe(
-        self, func: Callable[..., _T], /, *args: Any, **kwargs: Any
-    ) -> Future[_T]:
+        self, func: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> concurrent.futures.Future[_T]:
         """Run ``func(*args, **kwargs)`` in a worker thread; return a future. Any thread.
 
         It never waits. The hub takes such calls in turn, each as soon as
@@ -504,21 +538,34 @@ class ThreadPool(GroupMappingMixin):
         self._intake.add(future)
         return future
 
-    def map(self, func: Callable[[Any], Any], iterable: Iterable[Any]) -> list[Any]:
+    def map(self, func: Callable[[_S], _T], iterable: Iterable[_S]) -> list[_T]:
         """Return ``[func(item) for item in iterable]``, worked out by the threads.
 
         The iterable is advanced in a new greenlet on the hub's thread. Raises
         what the first item in order to fail raised, or what the iterable raised.
         """
         if not self._spawns():
-            result: list[Any] = super().map(func, iterable)
-            return result
+            return super().map(func, iterable)
         self._check_batch(func)
         return map_whole(self, func, iterable)
 
+    @overload  # type: ignore[override] # it returns no greenlet
     def imap(
-        self, func: Callable[..., Any], *iterables: Iterable[Any], maxsize: int | None = None
-    ) -> Any:
+        self, func: Callable[[_S], _T], iterable: Iterable[_S], /, *, maxsize: int | None = None
+    ) -> IMap[_T]: ...
+    @overload
+    def imap(
+        self,
+        func: Callable[..., _T],
+        first: Iterable[Any],
+        second: Iterable[Any],
+        /,
+        *iterables: Iterable[Any],
+        maxsize: int | None = None,
+    ) -> IMap[_T]: ...
+    def imap(
+        self, func: Callable[..., _T], *iterables: Iterable[Any], maxsize: int | None = None
+    ) -> IMap[_T]:
         """Return an iterator over the results of *func* over the zipped iterables, in order.
 
         The iterables are advanced in a new greenlet on the hub's thread, at
@@ -530,13 +577,31 @@ class ThreadPool(GroupMappingMixin):
             a keyword is unknown.
         :raises ValueError: if *maxsize* is negative.
         """
-        return self._imap(IMap, super().imap, func, iterables, maxsize)
+        results: IMap[_T] = self._imap(IMap, super().imap, func, iterables, maxsize)
+        return results
 
+    @overload  # type: ignore[override] # it returns no greenlet
     def imap_unordered(
-        self, func: Callable[..., Any], *iterables: Iterable[Any], maxsize: int | None = None
-    ) -> Any:
+        self, func: Callable[[_S], _T], iterable: Iterable[_S], /, *, maxsize: int | None = None
+    ) -> IMapUnordered[_T]: ...
+    @overload
+    def imap_unordered(
+        self,
+        func: Callable[..., _T],
+        first: Iterable[Any],
+        second: Iterable[Any],
+        /,
+        *iterables: Iterable[Any],
+        maxsize: int | None = None,
+    ) -> IMapUnordered[_T]: ...
+    def imap_unordered(
+        self, func: Callable[..., _T], *iterables: Iterable[Any], maxsize: int | None = None
+    ) -> IMapUnordered[_T]:
         """Do as :meth:`imap`, with the results in the order in which they come."""
-        return self._imap(IMapUnordered, super().imap_unordered, func, iterables, maxsize)
+        results: IMapUnordered[_T] = self._imap(
+            IMapUnordered, super().imap_unordered, func, iterables, maxsize
+        )
+        return results
 
     def _imap(self, kind: Any, general: Any, func: Any, iterables: Any, maxsize: Any) -> Any:
         if not self._spawns():
