@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import gevent
 from gevent.event import Event
 from gevent.greenlet import Greenlet
-from greenlet import GreenletExit
+from greenlet import GreenletExit, getcurrent
 
 from hubpool._native import Batch
 from hubpool._worker import Failure
@@ -106,16 +106,27 @@ class _Feed:
                 self.give_up()
             raise
         finally:
+            # The greenlet keeps an error whose traceback refers to this frame, and the error's
+            # reader may keep that: neither keeps the source.
+            self._greenlet = None
+            del source
             # No items will follow.
             if self.batch.exhaust():
                 self._there.set()
+            del self
 
     def kill(self, *args: Any) -> None:
         """End the feeding, and the map. As :meth:`gevent.Greenlet.kill`."""
-        if self._greenlet is not None:
-            self._greenlet.kill(*args)
+        self._end_greenlet(*args)
         # It may not have begun, or have read all already.
         self.give_up()
+
+    def _end_greenlet(self, *args: Any) -> None:
+        greenlet = self._greenlet
+        if greenlet is not None:
+            greenlet.kill(*args)
+            if greenlet.ready():
+                self._greenlet = None  # One that had not begun never runs.
 
     def share(self) -> None:
         """Let workers join that the batch could use."""
@@ -125,14 +136,17 @@ class _Feed:
     def _attend(self) -> None:
         # Called after whatever can set the batch to work. The workers may have
         # come and gone already; their messages wait until the hub drains them.
-        if self.batch.stirred:
-            self._begin()
         try:
-            self._pool.adjust()
-        except BaseException:
-            # No thread, and none can be started.
-            self.drop()
-            raise
+            if self.batch.stirred:
+                self._begin()
+            try:
+                self._pool.adjust()
+            except BaseException:
+                # No thread, and none can be started.
+                self.drop()
+                raise
+        finally:
+            del self  # As in feed().
 
     def _begin(self) -> None:
         self._post.feed = self
@@ -168,56 +182,53 @@ class _Feed:
         """Advance the source to its end, a bounded way ahead of the workers."""
         batch = self.batch
         turn = time.monotonic() + _TURN
-        if inert:
-            while not self._given_up:
-                room = batch.room(_CHUNK)
-                if not room:
-                    # A reader that waits makes some, for as long as it waits.
-                    self._await_room(_CHUNK)
-                    continue
-                chunk = list(islice(source, room))
-                if not chunk:
-                    return
-                pending = batch.feed_all(chunk)
-                self._attend()
-                if pending > _HIGH_WATER:
-                    self._await_room(_CHUNK)
-                turn = self._take_turns(turn)
-            return
-        window = self._pool.maxsize + 1
-        for item in source:
-            if not batch.room(1):
-                self._await_room(window)
-            if self._given_up:
+        item: Any = None
+        try:
+            if inert:
+                while not self._given_up:
+                    room = batch.room(_CHUNK)
+                    if not room:
+                        # A reader that waits makes some, for as long as it waits.
+                        self._await_room(_CHUNK)
+                        continue
+                    item = list(islice(source, room))
+                    if not item:
+                        return
+                    pending = batch.feed_all(item)
+                    self._attend()
+                    if pending > _HIGH_WATER:
+                        self._await_room(_CHUNK)
+                    turn = _take_turns(turn)
                 return
-            pending = batch.feed(item)
-            self._attend()
-            if pending >= window:
-                start = time.monotonic()
-                self._await_room(window // 2)
-                # Items that go fast are worth reading further ahead.
-                if time.monotonic() - start < 0.001:
-                    window = min(2 * window, max(window, _WIDEST_WINDOW))
-            turn = self._take_turns(turn)
-            if self._given_up:
-                return  # Before it reads one more.
-
-    def _take_turns(self, turn: float) -> float:
-        """Let other greenlets run if it is their turn; return when it is so again.
-
-        Workers that are as fast as the source never make its feed wait.
-        """
-        now = time.monotonic()
-        if now < turn:
-            return turn
-        gevent.sleep(0)
-        return now + _TURN
+            window = self._pool.maxsize + 1
+            for item in source:
+                if not batch.room(1):
+                    self._await_room(window)
+                if self._given_up:
+                    return
+                pending = batch.feed(item)
+                self._attend()
+                if pending >= window:
+                    start = time.monotonic()
+                    self._await_room(window // 2)
+                    # Items that go fast are worth reading further ahead.
+                    if time.monotonic() - start < 0.001:
+                        window = min(2 * window, max(window, _WIDEST_WINDOW))
+                turn = _take_turns(turn)
+                if self._given_up:
+                    return  # Before it reads one more.
+        finally:
+            # A traceback refers to this frame, which must keep nothing of the map.
+            del self, source, batch, item
 
     def _await_room(self, low: int) -> None:
-        self._room.clear()
-        while not self._given_up and self.batch.await_room(low):
-            self._room.wait()
+        try:
             self._room.clear()
+            while not self._given_up and self.batch.await_room(low):
+                self._room.wait()
+                self._room.clear()
+        finally:
+            del self  # As in feed().
 
     def give_up(self, error: BaseException | None = None) -> None:
         """Take back what no worker has begun. None will follow; then the reader gets the error."""
@@ -226,6 +237,9 @@ class _Feed:
         self._room.set()
         if self.batch.cancel():
             self._there.set()
+        # The source may wait for what never comes. A dead hub cannot end its greenlets.
+        if self._greenlet is not getcurrent() and self._account.hub.loop is not None:
+            self._end_greenlet(GreenletExit, False)
 
     def drop(self, error: BaseException | None = None) -> None:
         """Give up, and take back also the tickets that no worker has taken."""
@@ -270,8 +284,24 @@ class _Feed:
     def end(self) -> None:
         """Raise what the iterable raised, or ended the map before its time, once."""
         error, self.ending = self.ending, None
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            # The error's traceback refers to this frame.
+            del error
+
+
+def _take_turns(turn: float) -> float:
+    """Let other greenlets run if it is their turn; return when it is so again.
+
+    Workers that are as fast as the source never make its feed wait.
+    """
+    now = time.monotonic()
+    if now < turn:
+        return turn
+    gevent.sleep(0)
+    return now + _TURN
 
 
 class _Post:
@@ -368,6 +398,8 @@ class IMapUnordered(Generic[_T]):
             self._fetch()
         value: Any = ready.popleft()
         if type(value) is Failure:
+            # A kept error, whose traceback refers to this frame, does not keep the iterator.
+            del self, ready
             value.reraise()
         return value  # type: ignore[no-any-return] # no type of its own
 
@@ -407,16 +439,21 @@ def map_whole(pool: ThreadPool, func: Any, iterable: Iterable[Any]) -> list[Any]
     """Map, and return all results; raise what the first item in order to fail raised."""
     feed = _Feed(pool, func, (iterable,), ordered=True, limit=None)
     feed.start()
+    whole: Any = None
+    failure = None
     try:
-        whole = feed.take_whole()
-        failure = None
-        if whole is None:
-            # The first failure ends the wait; the other items are run all the same.
-            whole, failure = feed.take_to_failure()
-    except BaseException:
-        feed.give_up()
-        raise
-    if failure is not None:
-        failure.reraise()
-    feed.end()
-    return whole
+        try:
+            whole = feed.take_whole()
+            if whole is None:
+                # The first failure ends the wait; the other items are run all the same.
+                whole, failure = feed.take_to_failure()
+        except BaseException:
+            feed.give_up()
+            raise
+        if failure is not None:
+            failure.reraise()
+        feed.end()
+        return whole  # type: ignore[no-any-return] # it is a list by now
+    finally:
+        # A kept error, whose traceback refers to this frame, does not keep the map.
+        del feed, func, iterable, whole, failure

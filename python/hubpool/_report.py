@@ -59,6 +59,8 @@ class WatchedResult(TaskResult):
             return super().get(block, timeout)
         finally:
             self._retrieve()
+            # The error's traceback refers to this frame.
+            del self
 
     @property
     def exception(self) -> BaseException | None:
@@ -70,4 +72,8 @@ class WatchedResult(TaskResult):
     def exc_info(self) -> Any:
         """The same with its type and traceback, or an empty tuple."""
         self._retrieve()
-        return super().exc_info
+        try:
+            return super().exc_info
+        finally:
+            # gevent makes a copy of the traceback, whose frames refer to this one.
+            del self

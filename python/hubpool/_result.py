@@ -22,6 +22,18 @@ class TaskResult(AsyncResult):  # type: ignore[type-arg] # no generic at run tim
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Do as :meth:`gevent.event.AsyncResult.get`."""
-        if block and not self.ready():
-            stand_in()
-        return _get(self, block, timeout)
+        try:
+            if block and not self.ready():
+                stand_in()
+            return _get(self, block, timeout)
+        finally:
+            # The error's traceback refers to this frame.
+            del self
+
+    def _raise_exception(self) -> None:
+        # gevent's own function keeps a frame that refers to the error, which refers to the frame.
+        _, error, traceback = self.exc_info
+        try:
+            raise error.with_traceback(traceback)
+        finally:
+            del self, error, traceback

@@ -328,6 +328,8 @@ class _WorkerGreenlet(_Worker):
         job = place.taken()
         if type(job) is not tuple:
             go_on = self._run_batch(job, place)
+            # The frame that called the one of a traceback is kept with it.
+            del job
         elif job[4] is None and self._has_no_hooks():
             del job
             go_on = self._run_tasks(place)
@@ -411,7 +413,7 @@ class _WorkerGreenlet(_Worker):
                 value = self._failure(batch, error)
             return value, go_on
         finally:
-            del error, value, args
+            del error, value, args, batch, context, place
 
     def _run_batch(self, batch: Batch, place: Worker) -> bool:
         """Run items of a map until none is left for this worker."""
@@ -425,6 +427,8 @@ class _WorkerGreenlet(_Worker):
             return False
         finally:
             claims.leave()
+            # The tracebacks of failures that the batch keeps refer to this frame.
+            del batch, claims, place
 
     def _run_claims(self, batch: Batch, claims: Claims, plain: bool, place: Worker) -> bool:
         func = batch.func

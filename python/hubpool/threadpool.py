@@ -393,6 +393,9 @@ class ThreadPool(GroupMappingMixin):
             if not result.ready():
                 self.cancel(result)
             raise
+        finally:
+            # The error's traceback refers to this frame.
+            del result
 
     def _is_hubs(self) -> bool:
         return type(self) is ThreadPool and _gevent.pool_of(self.hub) is self

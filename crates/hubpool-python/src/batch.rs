@@ -1,6 +1,7 @@
 //! A map's items on their way through the pool.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hubpool::binding::{Order, Rings, Taken, until_needed};
@@ -27,14 +28,11 @@ pub struct Batch {
     /// What the hub is sent when it must look at the batch.
     #[pyo3(get)]
     message: Py<PyAny>,
-    /// The function to apply, and whether an item is a tuple of its arguments.
-    #[pyo3(get)]
-    func: Py<PyAny>,
+    /// Whether an item is a tuple of the function's arguments.
     #[pyo3(get)]
     zipped: bool,
-    /// What each item starts in a copy of.
-    #[pyo3(get)]
-    context: Option<Py<PyAny>>,
+    /// What is done with each item, until there is nothing left to do.
+    work: Mutex<Option<Work>>,
     /// Whether the hub's thread has issued a ticket, and the account does not know.
     stirred: AtomicBool,
     /// How many times the account has been told that the batch is at work, and how many of these
@@ -44,6 +42,14 @@ pub struct Batch {
     over: AtomicUsize,
     /// The thread of the worker that has joined last.
     latest: AtomicU32,
+}
+
+/// What a map does with each item.
+struct Work {
+    /// The function to apply.
+    func: Py<PyAny>,
+    /// What each item starts in a copy of.
+    context: Option<Py<PyAny>>,
 }
 
 #[pymethods]
@@ -70,9 +76,8 @@ impl Batch {
             core,
             wake,
             message,
-            func,
             zipped,
-            context,
+            work: Mutex::new(Some(Work { func, context })),
             stirred: AtomicBool::new(false),
             engaged: AtomicUsize::new(0),
             over: AtomicUsize::new(0),
@@ -119,7 +124,9 @@ impl Batch {
 
     /// Says that the last item has been fed. `True`: the reader waits for that.
     fn exhaust(&self) -> bool {
-        self.inner.exhaust().reader
+        let rings = self.inner.exhaust();
+        self.let_go_of_work();
+        rings.reader
     }
 
     /// Withdraws the items that no worker has claimed. `True`: the reader waits
@@ -128,7 +135,22 @@ impl Batch {
         let (items, rings) = self.inner.cancel();
         let items = items.unwrap_or_default();
         self.core.get().pool.finish(items.len());
+        self.let_go_of_work();
         rings.reader
+    }
+
+    /// The function to apply; `None` once there is nothing left to do.
+    #[getter]
+    fn func(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let work = self.work();
+        work.as_ref().map(|work| work.func.clone_ref(py))
+    }
+
+    /// What each item starts in a copy of.
+    #[getter]
+    fn context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let work = self.work();
+        work.as_ref()?.context.as_ref().map(|own| own.clone_ref(py))
     }
 
     /// Whether no worker is at the batch or on its way.
@@ -169,6 +191,7 @@ impl Batch {
             let over = self.engaged.swap(0, Ordering::Relaxed);
             self.over.fetch_add(over, Ordering::Relaxed);
         }
+        self.let_go_of_work();
         self.over.load(Ordering::Relaxed) > 0
     }
 
@@ -217,8 +240,12 @@ impl Batch {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // All of it changes only with the interpreter attached.
         visit.call(&self.message)?;
-        visit.call(&self.func)?;
-        visit.call(&self.context)?;
+        if let Ok(work) = self.work.try_lock()
+            && let Some(work) = &*work
+        {
+            visit.call(&work.func)?;
+            visit.call(&work.context)?;
+        }
         self.inner
             .visit(|item| visit.call(item), |result| visit.call(result))
     }
@@ -252,6 +279,20 @@ impl Batch {
 }
 
 impl Batch {
+    fn work(&self) -> MutexGuard<'_, Option<Work>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the function go once all items have been run or withdrawn, and none will follow: the
+    /// iterator may be kept for long.
+    fn let_go_of_work(&self) {
+        if self.inner.is_drained() && self.inner.at_rest() {
+            let work = self.work().take();
+            // It may run code of the program's, when the lock is free again.
+            drop(work);
+        }
+    }
+
     fn requeue(slf: &Bound<'_, Self>) {
         slf.get().queue(slf.clone().unbind());
     }
