@@ -167,14 +167,23 @@ def test_what_a_look_out_has_found_is_delivered_though_a_signal_handler_raises(
     pool = make_pool(2)
     main = threading.get_ident()
     interrupted = 0
+
+    def interrupt(go: Any) -> None:
+        go.acquire()
+        signal.pthread_kill(main, signal.SIGUSR1)
+
     for _ in range(50):
         for _ in range(20):
             pool.apply(int)  # So that it pays to look out.
         on_signal.append(_raise)
-        # The signal comes as the result does, and is handled as the look-out returns.
-        result = pool.spawn(signal.pthread_kill, main, signal.SIGUSR1)
+        # The signal comes as the result does, and is handled as the look-out returns. It must not
+        # come before: its handler would raise out of spawn().
+        go = threading.Lock()
+        go.acquire()
+        result = pool.spawn(interrupt, go)
         other = gevent.spawn(pool.apply, int)
         try:
+            go.release()
             result.get()
             gevent.sleep(0.001)
         except HandlerError:
@@ -183,8 +192,9 @@ def test_what_a_look_out_has_found_is_delivered_though_a_signal_handler_raises(
         # The handler may as well have raised in that greenlet, or in the hub's.
         other.join(timeout=10)
         assert other.dead
-    assert interrupted + len(errors) == 50
     assert pool.join(10)
+    settle()  # An error of a watcher's is reported in the loop's next turn.
+    assert interrupted + len(errors) == 50
 
 
 def test_who_joins_is_told_though_nobody_could_tell_at_once(
@@ -222,6 +232,8 @@ def test_a_map_ends_though_a_signal_handler_raises_as_it_comes_to_work(
     assert pool.join(10)
     assert (len(pool), pool._maps) == (0, set())
     assert pool.map(int, [1, 2, 3]) == [1, 2, 3]
+    # The results are there before the last worker has gone, and the hub has been told of that.
+    assert pool.join(10)
     assert (len(pool), pool._account.outstanding) == (0, 0)
 
 
