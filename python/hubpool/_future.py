@@ -20,6 +20,7 @@ from gevent.timeout import Timeout
 
 from hubpool import _fork, _gevent
 from hubpool._callback import CallbackLink, call_callback, hub_for_callback
+from hubpool._check import check_seconds
 from hubpool._hub import may_wait_here
 from hubpool._link import HubLink, Link, Notice, WaitLink
 
@@ -304,6 +305,8 @@ class Future(concurrent.futures.Future[_T]):
         :raises concurrent.futures.CancelledError: if it was cancelled.
         """
         try:
+            if timeout is not None:
+                check_seconds("timeout", timeout, may_be_nan=True)
             if self._state not in _DONE and not self._wait(timeout):
                 raise concurrent.futures.TimeoutError
             if self._exception is not None:
@@ -320,6 +323,8 @@ class Future(concurrent.futures.Future[_T]):
 
         It waits, and raises, as :meth:`result` does.
         """
+        if timeout is not None:
+            check_seconds("timeout", timeout, may_be_nan=True)
         if self._state not in _DONE and not self._wait(timeout):
             raise concurrent.futures.TimeoutError
         if self._state != FINISHED:
@@ -337,6 +342,8 @@ class Future(concurrent.futures.Future[_T]):
             if *block* is false.
         """
         try:
+            if timeout is not None:
+                check_seconds("timeout", timeout, may_be_nan=True)
             if self._state not in _DONE and not (block and self._wait(timeout)):
                 # One that was made with its seconds would have a timer, and make a hub.
                 expired = Timeout(None)
@@ -352,6 +359,8 @@ class Future(concurrent.futures.Future[_T]):
 
         It does not raise what the function raised.
         """
+        if timeout is not None:
+            check_seconds("timeout", timeout, may_be_nan=True)
         if self._state not in _DONE:
             self._wait(timeout)
         return self._result  # type: ignore[no-any-return] # no type of its own

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING
 
 from hubpool import _fork, _gevent
+from hubpool._check import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,9 +143,9 @@ def set_thread_limit(limit: int | None) -> None:
     >>> hubpool.set_thread_limit(None)
     """
     if limit is not None:
-        limit = operator.index(limit)
+        limit = whole_number("limit", limit)
         if limit < 1:
-            raise ValueError(f"the limit must be at least 1, or None: {limit!r}")
+            raise ValueError(f"limit must be at least 1, or None: {limit!r}")
     thread_limit.set(limit)
 
 

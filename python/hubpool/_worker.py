@@ -324,6 +324,12 @@ class _WorkerGreenlet(_Worker):
         from_thread.belongs_to(self._account.hub)
         return True
 
+    def runs(self, result: Any) -> bool:
+        """Whether the task that it runs has this result. Any thread."""
+        place = self._place
+        job = None if place is None else place.taken()
+        return type(job) is tuple and job[3] is result
+
     def _run_job(self, place: Worker) -> bool:
         job = place.taken()
         if type(job) is not tuple:

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from gevent.hub import get_hub
 
 from hubpool import _exit, _fork, _gevent
+from hubpool._check import MOST_WORKERS, check_seconds, class_name
 from hubpool._executor_worker import ExecutorCrew, ExecutorWorker
 from hubpool._future import Future
 from hubpool._hub import may_wait_here, wake_here
@@ -59,6 +60,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
     ) -> None:
+        _check_max_workers(max_workers)
         super().__init__(max_workers, thread_name_prefix, initializer, initargs)
         if _gevent.is_main_thread():
             get_hub()  # What its greenlets wait for, whatever it is, may be what a task will do.
@@ -82,10 +84,18 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     @_max_workers.setter
     def _max_workers(self, max_workers: int) -> None:
         # Programs set it later, too.
+        most = _most(max_workers)
         self._most_workers = max_workers
         core = getattr(self, "_core", None)
         if core is not None:
-            core.set_maxsize(_most(max_workers))
+            core.set_maxsize(most)
+
+    def __repr__(self) -> str:
+        state = "broken" if self._broken else "shut down" if self._shutdown else "running"
+        return (
+            f"<{class_name(self)} at 0x{id(self):x} {state} threads={self._core.workers} "
+            f"max_workers={self._max_workers} queued={self._core.queued}>"
+        )
 
     def submit(
         self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
@@ -150,15 +160,16 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
 
         :raises concurrent.futures.TimeoutError: from the iterator, if a result is
             not there *timeout* seconds after the call.
-        :raises TypeError: if *buffersize* is not an integer.
-        :raises ValueError: if it is below 1.
+        :raises TypeError: if *buffersize* is not an integer, or *timeout* is no number.
+        :raises ValueError: if *buffersize* is below 1.
 
         Source: :meth:`concurrent.futures.Executor.map` of CPython 3.14.
         """
         if buffersize is not None and not isinstance(buffersize, int):
-            raise TypeError("buffersize must be an integer or None")
+            raise TypeError(f"buffersize must be an integer or None: {buffersize!r}")
         if buffersize is not None and buffersize < 1:
-            raise ValueError("buffersize must be None or > 0")
+            raise ValueError(f"buffersize must be None or > 0: {buffersize!r}")
+        check_seconds("timeout", timeout, may_be_nan=True)
         deadline = None if timeout is None else time.monotonic() + timeout
         items = zip(*iterables)  # noqa: B905 - it ends with the shortest, as map() does
         futures = deque(self.submit(fn, *item) for item in islice(items, buffersize))
@@ -231,9 +242,20 @@ def _take(futures: deque[concurrent.futures.Future[_T]], timeout: float | None) 
         del future
 
 
+def _check_max_workers(max_workers: Any) -> None:
+    """Raise an error for what the standard library's class refuses, or could not use."""
+    try:
+        is_number = max_workers is None or not math.isnan(max_workers)
+    except TypeError:
+        raise TypeError(f"max_workers must be a number or None: {max_workers!r}") from None
+    if not is_number:
+        raise ValueError(f"max_workers must be a number or None: {max_workers!r}")
+
+
 def _most(max_workers: float) -> int:
     """Make a whole number of what the standard library lets pass."""
-    return math.ceil(min(max_workers, 2**30))
+    _check_max_workers(max_workers)
+    return math.ceil(min(max_workers, MOST_WORKERS))
 
 
 def _at_exit() -> None:

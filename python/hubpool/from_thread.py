@@ -14,6 +14,7 @@ from gevent.greenlet import Greenlet
 from greenlet import GreenletExit
 
 from hubpool import _gevent
+from hubpool._check import check_callable
 from hubpool._hub import hub_wake
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def run(func: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
     there in a new greenlet, in a copy of the caller's context, and may wait as any
     greenlet may; the task waits for it, and raises what it raises.
 
+    :raises TypeError: if *func* cannot be called.
     :raises RuntimeError: in any other thread, or if the hub has been, or is meanwhile, destroyed.
 
     >>> import gevent, hubpool
@@ -47,11 +49,14 @@ def run(func: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
     >>> pool.apply(lambda: from_thread.run(gevent.get_hub) is hub)
     True
     """
+    check_callable("func", func)
     hub = getattr(_of_thread, "hub", None)
     if hub is None:
-        raise RuntimeError("from_thread.run() is for the tasks of a ThreadPool, in their threads")
+        raise RuntimeError(
+            "hubpool.from_thread.run() is for the tasks of a hubpool.ThreadPool, in their threads"
+        )
     if hub.loop is None:
-        raise RuntimeError("from_thread.run(): the hub has been destroyed")
+        raise _destroyed(hub)
     from hubpool._future import Future  # noqa: PLC0415 - it takes long to import
 
     future: Future[_T] = Future((func, args, kwargs))
@@ -60,12 +65,17 @@ def run(func: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         # Nobody tells it that the hub has been destroyed.
         while not future.done():
             if hub.loop is None:
-                raise RuntimeError("from_thread.run(): the hub has been destroyed")
+                raise _destroyed(hub)
             future.wait(_LOOK_EVERY)
         return future.result()
     finally:
         # The exception's traceback refers to this frame.
         del future
+
+
+def _destroyed(hub: Any) -> RuntimeError:
+    text = f"hubpool.from_thread.run(): the hub has been destroyed: {_gevent.format_hub(hub)}"
+    return RuntimeError(text)
 
 
 def belongs_to(hub: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import math
-import operator
 import os
 import sys
 import time
@@ -21,6 +20,14 @@ from gevent.pool import GroupMappingMixin
 
 from hubpool import _exit, _fork, _gevent
 from hubpool._account import Account
+from hubpool._check import (
+    MOST_WORKERS,
+    check_callable,
+    check_maxsize,
+    check_seconds,
+    class_name,
+    whole_number,
+)
 from hubpool._crew import PoolCrew
 from hubpool._hub import close_inherited, may_wait
 from hubpool._intake import Intake
@@ -47,9 +54,6 @@ _P = ParamSpec("_P")
 
 #: What tasks without keywords share; a call makes its own of it.
 _NONE: dict[str, Any] = {}
-
-#: More than any system has; a semaphore counts in 32 bits.
-_MOST_WORKERS = 2**30
 
 #: Every pool, for the hook that runs in a forked child. One that is dropped lets its threads end.
 _pools: dict[int, weakref.ref[ThreadPool]] = {}
@@ -145,10 +149,9 @@ class ThreadPool(GroupMappingMixin):
         copy_context: bool = False,
         report_errors: ReportErrors = "always",
     ) -> None:
-        _check_maxsize(maxsize)
+        check_maxsize(maxsize)
         check_report_errors(report_errors)
-        if math.isnan(idle_task_timeout):
-            raise ValueError("idle_task_timeout must be seconds, or -1 for never: nan")
+        check_seconds("idle_task_timeout", idle_task_timeout, may_be_none=False)
         self.hub: Any = get_hub() if hub is None else hub
         if self.hub.loop is None:
             raise AttributeError("the hub has been destroyed; make the pool in a thread's live hub")
@@ -191,7 +194,7 @@ class ThreadPool(GroupMappingMixin):
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__name__} at 0x{id(self):x} tasks={len(self)} size={self.size} "
+            f"<{class_name(self)} at 0x{id(self):x} tasks={len(self)} size={self.size} "
             f"maxsize={self.maxsize} hub={_gevent.format_hub(self.hub)}>"
         )
 
@@ -211,7 +214,7 @@ class ThreadPool(GroupMappingMixin):
 
     @maxsize.setter
     def maxsize(self, maxsize: int) -> None:
-        _check_maxsize(maxsize)
+        check_maxsize(maxsize)
         self._account.resize(self._core, maxsize)
         for running in tuple(self._maps):
             running.share()
@@ -231,7 +234,7 @@ class ThreadPool(GroupMappingMixin):
 
     @size.setter
     def size(self, size: int) -> None:
-        size = operator.index(size)
+        size = whole_number("size", size)
         if size < 0:
             raise ValueError(f"Size of the pool cannot be negative: {size!r}")
         if size > self.maxsize:
@@ -268,6 +271,7 @@ class ThreadPool(GroupMappingMixin):
         >>> pool.join(timeout=1)
         True
         """
+        check_seconds("timeout", timeout)
         if self._lookups is not None:
             start = time.monotonic()
             if not self._lookups.join(timeout):
@@ -288,7 +292,11 @@ class ThreadPool(GroupMappingMixin):
         of such tasks, and maps that are at work, raise
         :exc:`hubpool.TaskCancelledError`. The pool works again afterwards: the
         next task starts a thread.
+
+        :raises TypeError: if *drop_queued* is no ``bool``: seconds to wait, say.
         """
+        if not isinstance(drop_queued, bool):
+            raise TypeError(f"drop_queued must be a bool: {drop_queued!r}")
         if drop_queued:
             self._check_thread()
             for running in tuple(self._maps):
@@ -314,6 +322,10 @@ class ThreadPool(GroupMappingMixin):
         raises :exc:`hubpool.TaskCancelledError`. A task that a thread has begun
         goes on. For the hub's thread; it does not wait.
 
+        :raises TypeError: if :meth:`spawn` has not returned *result*. A future has a ``cancel()``
+            of its own.
+        :raises ValueError: if another pool has the task.
+
         >>> import threading
         >>> pool, go = ThreadPool(1), threading.Event()
         >>> first, second = pool.spawn(go.wait), pool.spawn(print, "not printed")
@@ -324,8 +336,26 @@ class ThreadPool(GroupMappingMixin):
         (True, False)
         """
         self._check_thread()
+        if not isinstance(result, TaskResult):
+            own = "; a future has a cancel() of its own" if hasattr(result, "cancel") else ""
+            raise TypeError(f"result must be what spawn() has returned: {result!r}{own}")
+        if self._withdraw(result):
+            return True
+        if not result.ready() and not self._has(result):
+            for pool in _all_pools():
+                if pool._has(result):
+                    raise ValueError(f"result is that of a task of another pool: {pool!r}")
+        return False
+
+    def _withdraw(self, result: Any) -> bool:
         error = TaskCancelledError("the task was cancelled")
         return self._account.withdraw(self._core, result, error)
+
+    def _has(self, result: Any) -> bool:
+        """Whether the result's task is queued, or a worker runs it."""
+        return self._core.has(result) or any(
+            worker.runs(result) for worker in tuple(self._worker_greenlets)
+        )
 
     @overload  # type: ignore[override] # args may be any iterable, as in gevent
     def apply(self, func: Callable[[], _T]) -> _T: ...
@@ -391,7 +421,7 @@ class ThreadPool(GroupMappingMixin):
             return result.get()  # type: ignore[no-any-return] # no type of its own
         except BaseException:
             if not result.ready():
-                self.cancel(result)
+                self._withdraw(result)
             raise
         finally:
             # The error's traceback refers to this frame.
@@ -418,8 +448,9 @@ class ThreadPool(GroupMappingMixin):
     def _check_thread(self) -> None:
         if self.hub is not get_hub():
             raise InvalidThreadUseError(
-                "a ThreadPool can only be used from the thread that runs its hub; "
-                "make a pool in this thread, or use apply(), which runs the function here"
+                "a ThreadPool can only be used from the thread that runs its hub; use "
+                "submit_threadsafe() of this pool, or make a pool in this thread, or use apply(), "
+                "which runs the function here"
             )
 
     def spawn(  # type: ignore[override] # it returns no greenlet, as in gevent
@@ -529,8 +560,7 @@ class ThreadPool(GroupMappingMixin):
         >>> results
         [32]
         """
-        if not callable(func):
-            raise TypeError(f"func must be callable: {func!r}")
+        check_callable("func", func)
         if self.hub.loop is None:
             raise RuntimeError("the hub has been destroyed")
         if _fork.under_way:
@@ -607,11 +637,13 @@ class ThreadPool(GroupMappingMixin):
         return results
 
     def _imap(self, kind: Any, general: Any, func: Any, iterables: Any, maxsize: Any) -> Any:
+        if maxsize is not None:
+            if isinstance(maxsize, float) and math.isfinite(maxsize):
+                maxsize = int(maxsize)  # As gevent's semaphore does.
+            check_maxsize(maxsize)
         if not self._spawns():
             return general(func, *iterables, maxsize=maxsize)
         self._check_batch(func)
-        if maxsize is not None:
-            _check_maxsize(maxsize)
         return kind(self, func, iterables, maxsize)
 
     def _new_context(self) -> Any:
@@ -621,8 +653,7 @@ class ThreadPool(GroupMappingMixin):
         if _fork.under_way:
             _fork.settle()
         self._check_thread()
-        if not callable(func):
-            raise TypeError(f"func must be callable: {func!r}")
+        check_callable("func", func)
 
     def _spawns(self) -> bool:
         # Who overrides spawn(), in a class or an instance, sees each call and each item of a map.
@@ -652,7 +683,7 @@ class ThreadPool(GroupMappingMixin):
             worker.abandon()
         self._start_anew(self._core.maxsize)
         # Nobody waits there for long again: each greenlet that does looks once more.
-        _gevent.resize_semaphore(slots, _MOST_WORKERS - slots.counter)
+        _gevent.resize_semaphore(slots, MOST_WORKERS - slots.counter)
         account.forget()
 
 
@@ -674,20 +705,15 @@ def _run_here(result: AsyncResult[Any], func: Any, args: Any, kwargs: Any) -> No
         result.set(value)
 
 
-def _check_maxsize(maxsize: Any) -> None:
-    if not isinstance(maxsize, int):
-        raise TypeError(f"maxsize must be integer: {maxsize!r}")
-    if maxsize < 0:
-        raise ValueError(f"maxsize must not be negative: {maxsize!r}")
-    if maxsize > _MOST_WORKERS:
-        raise OverflowError(f"maxsize must not be above {_MOST_WORKERS}: {maxsize!r}")
+def _all_pools() -> list[ThreadPool]:
+    """Return every pool there is. Any thread."""
+    pools = [ref() for ref in tuple(_pools.values())]
+    return [pool for pool in pools if pool is not None]
 
 
 def _after_fork_in_child() -> None:
-    for ref in tuple(_pools.values()):
-        pool = ref()
-        if pool is not None:
-            pool._after_fork_in_child()
+    for pool in _all_pools():
+        pool._after_fork_in_child()
 
 
 _fork.in_child(_after_fork_in_child)

@@ -307,4 +307,4 @@ def test_a_busy_thread_outlives_idle_task_timeout(make_pool: MakePool, gate: Gat
 
 def test_the_representation_tells_the_numbers(pool: hubpool.ThreadPool, gate: Gate) -> None:
     _busy(pool, gate, 2)
-    assert f"<ThreadPool at 0x{id(pool):x} tasks=2 size=2 maxsize=2 hub=<Hub " in repr(pool)
+    assert f"<hubpool.ThreadPool at 0x{id(pool):x} tasks=2 size=2 maxsize=2 hub=<Hub " in repr(pool)

@@ -1,5 +1,6 @@
 //! The engine's pool with Python objects for jobs.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use hubpool::binding::{Pool, Turnstile};
@@ -29,6 +30,15 @@ impl Job {
             Self::Task(task) => task,
             Self::Ticket(batch) => batch.as_any(),
         }
+    }
+
+    /// Whether it is this task, or the one with this result.
+    fn is_named(&self, task: &Bound<'_, PyAny>) -> bool {
+        let job = self.object().bind(task.py());
+        job.is(task)
+            || job
+                .cast::<PyTuple>()
+                .is_ok_and(|parts| parts.get_item(RESULT).is_ok_and(|result| result.is(task)))
     }
 }
 
@@ -68,6 +78,17 @@ impl Core {
         let found = self.withdraw_job(task).is_some();
         self.pool.finish(usize::from(found));
         found
+    }
+
+    /// Whether there is a task, named by itself or by its result, that no worker has taken.
+    fn has(&self, task: &Bound<'_, PyAny>) -> bool {
+        let found = Cell::new(false);
+        // Nothing is withdrawn.
+        self.pool.withdraw(|job| {
+            found.set(found.get() || job.is_named(task));
+            false
+        });
+        found.get()
     }
 
     /// Takes no more tasks; lets the workers end once the queue is empty.
@@ -150,14 +171,7 @@ impl Core {
 impl Core {
     /// Takes back a task that no worker has taken, named by itself or by its result. It stays unfinished.
     pub fn withdraw_job(&self, task: &Bound<'_, PyAny>) -> Option<Job> {
-        let py = task.py();
-        self.pool.withdraw(|job| {
-            let job = job.object().bind(py);
-            job.is(task)
-                || job
-                    .cast::<PyTuple>()
-                    .is_ok_and(|parts| parts.get_item(RESULT).is_ok_and(|result| result.is(task)))
-        })
+        self.pool.withdraw(|job| job.is_named(task))
     }
 
     /// Leaves it to the hub, if it looks out, to wake one more worker for the jobs that wait
