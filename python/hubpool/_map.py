@@ -18,6 +18,7 @@ from gevent.event import Event
 from gevent.greenlet import Greenlet
 from greenlet import GreenletExit, getcurrent
 
+from hubpool._check import class_name
 from hubpool._native import Batch
 from hubpool._worker import Failure
 
@@ -36,6 +37,10 @@ _HIGH_WATER = 4 * _CHUNK
 _WIDEST_WINDOW = 1024
 #: Seconds for which a feed keeps other greenlets waiting.
 _TURN = 0.001
+
+
+class _GivenUpExit(GreenletExit):
+    """Thrown into the greenlet that feeds a map which has been given up. No reader gets it."""
 
 
 class _Feed:
@@ -101,7 +106,8 @@ class _Feed:
         try:
             self.feed(source, inert)
         except BaseException as error:
-            self.ending = self.ending or error
+            if not isinstance(error, _GivenUpExit):
+                self.ending = self.ending or error
             if isinstance(error, GreenletExit):
                 self.give_up()
             raise
@@ -239,7 +245,7 @@ class _Feed:
             self._there.set()
         # The source may wait for what never comes. A dead hub cannot end its greenlets.
         if self._greenlet is not getcurrent() and self._account.hub.loop is not None:
-            self._end_greenlet(GreenletExit, False)
+            self._end_greenlet(_GivenUpExit, False)
 
     def drop(self, error: BaseException | None = None) -> None:
         """Give up, and take back also the tickets that no worker has taken."""
@@ -280,6 +286,12 @@ class _Feed:
                     return whole, result
                 whole.append(result)
         return whole, None
+
+    def describe(self) -> str:
+        """Say what is mapped, unless that is over, and by which pool."""
+        func = self.batch.func
+        what = "ended" if func is None else f"func={func!r}"
+        return f"{what} pool={self._pool!r}"
 
     def end(self) -> None:
         """Raise what the iterable raised, or ended the map before its time, once."""
@@ -388,6 +400,9 @@ class IMapUnordered(Generic[_T]):
         Results that are there already still come to the reader.
         """
         self._feed.kill(exception, block, timeout)
+
+    def __repr__(self) -> str:
+        return f"<{class_name(self)} at 0x{id(self):x} {self._feed.describe()}>"
 
     def __iter__(self) -> IMapUnordered[_T]:
         return self

@@ -32,8 +32,9 @@ class TaskResult(AsyncResult):  # type: ignore[type-arg] # no generic at run tim
 
     def _raise_exception(self) -> None:
         # gevent's own function keeps a frame that refers to the error, which refers to the frame.
-        _, error, traceback = self.exc_info
+        exc_info: Any = self.exc_info
+        _, error, traceback = exc_info
         try:
             raise error.with_traceback(traceback)
         finally:
-            del self, error, traceback
+            del self, exc_info, error, traceback

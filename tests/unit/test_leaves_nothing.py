@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import weakref
@@ -231,6 +232,20 @@ def test_an_iterator_that_is_dropped_half_read_ends_a_source_that_waits(
     watch.await_nothing(pool)
 
 
+@IMAPS
+def test_no_reader_sees_how_a_source_that_waits_was_ended(
+    pool: hubpool.ThreadPool, method: str
+) -> None:
+    watch = Watch()
+    for_ever = gevent.event.Event()
+    results = getattr(pool, method)(watch.function(), watch.source(3, for_ever.wait))
+    _read(results, 3)
+    results._feed.drop()  # As where no thread can be started.
+    assert list(results) == []
+    until(lambda: watch.closed)
+    assert list(results) == []
+
+
 @METHODS
 @pytest.mark.parametrize("waits", [False, True])
 def test_a_map_whose_wait_is_broken_off(
@@ -331,10 +346,8 @@ def test_a_future_that_has_failed(
         if how in {"unread", "callback"}:
             gevent.wait(futures)
             return
-        try:
+        with contextlib.suppress(ThingError):
             getattr(futures.pop(), how)()
-        except ThingError:
-            pass
 
     ask()
     watch.await_nothing(pool)
@@ -356,10 +369,8 @@ def test_an_error_that_a_task_gets_from_its_hub(
     watch = Watch()
 
     def ask() -> None:
-        try:
+        with contextlib.suppress(ThingError):
             pool.apply(from_thread.run, (watch.fail,))
-        except ThingError:
-            pass
 
     ask()
     watch.await_nothing(pool)
