@@ -238,13 +238,13 @@ class TestFromThread:
         assert inner is not hub
 
     def test_other_threads_are_refused(self) -> None:
-        with pytest.raises(RuntimeError, match="for the tasks of a hubpool.ThreadPool"):
+        with pytest.raises(RuntimeError, match=r"for the tasks of a hubpool\.ThreadPool"):
             from_thread.run(abs, -1)
-        with pytest.raises(RuntimeError, match="for the tasks of a hubpool.ThreadPool"):
+        with pytest.raises(RuntimeError, match=r"for the tasks of a hubpool\.ThreadPool"):
             elsewhere(lambda: from_thread.run(abs, -1))
         with hubpool.ThreadPoolExecutor(1) as executor:
             future = executor.submit(from_thread.run, abs, -1)
-            with pytest.raises(RuntimeError, match="for the tasks of a hubpool.ThreadPool"):
+            with pytest.raises(RuntimeError, match=r"for the tasks of a hubpool\.ThreadPool"):
                 future.result(LIMIT)
 
     def test_a_greenlet_that_is_killed_before_it_begins_ends_the_call(
