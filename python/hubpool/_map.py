@@ -460,7 +460,7 @@ def map_whole(pool: ThreadPool, func: Any, iterable: Iterable[Any]) -> list[Any]
         try:
             whole = feed.take_whole()
             if whole is None:
-                # The first failure ends the wait; the other items are run all the same.
+                # The first failure ends the wait; the other items still run.
                 whole, failure = feed.take_to_failure()
         except BaseException:
             feed.give_up()

@@ -32,7 +32,7 @@ impl Job {
         }
     }
 
-    /// Whether it is this task, or the one with this result.
+    /// Whether the job is this task, or the one with this result.
     fn is_named(&self, task: &Bound<'_, PyAny>) -> bool {
         let job = self.object().bind(task.py());
         job.is(task)
