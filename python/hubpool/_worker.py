@@ -14,6 +14,7 @@ from greenlet import getcurrent, greenlet
 
 from hubpool import _gevent, from_thread
 from hubpool._account import Failed
+from hubpool._gevent_threadpool import TaskHooks
 from hubpool._hub import mark_worker_thread
 from hubpool._limit import thread_limit
 from hubpool._native import Batch, Claims, Registration, Tasks, Wake, Worker, name_thread
@@ -44,7 +45,7 @@ class Failure:
             self.exc_info = None
 
 
-class _Worker(greenlet):
+class _Worker(TaskHooks, greenlet):
     """A greenlet in a native thread of its own, which pulls jobs from a core.
 
     It is made and started by any thread. What a job is, and what
@@ -129,6 +130,7 @@ class _Worker(greenlet):
             run_job = self._run_job
             go_on = self._prepare()
             place.clear_context()
+            place.learn_hooks()
             if self._first_job is not None:
                 place.take(self._first_job)
                 go_on = run_job(place)
@@ -210,33 +212,6 @@ class _Worker(greenlet):
         """Destroy the hub that a task made in this thread."""
         if hub_of_worker is not None:
             hub_of_worker.destroy(True)
-
-    def _before_run_task(
-        self,
-        func: Any,
-        args: Any,
-        kwargs: Any,
-        thread_result: Any,
-        _sys: Any = sys,
-        _get_thread_profile: Any = _gevent.get_thread_profile,
-        _get_thread_trace: Any = _gevent.get_thread_trace,
-    ) -> None:
-        """Install the hooks of :mod:`threading`, if any, for this task."""
-        profile = _get_thread_profile()
-        if profile is not None:
-            _sys.setprofile(profile)
-        trace = _get_thread_trace()
-        if trace is not None:
-            _sys.settrace(trace)
-
-    def _after_run_task(
-        self, func: Any, args: Any, kwargs: Any, thread_result: Any, _sys: Any = sys
-    ) -> None:
-        """Clear the hooks that this task left."""
-        if _sys.getprofile() is not None:
-            _sys.setprofile(None)
-        if _sys.gettrace() is not None:
-            _sys.settrace(None)
 
     def _has_no_hooks(self) -> bool:
         """Whether there is nothing to do before a task, or after one that leaves nothing."""

@@ -26,11 +26,10 @@ pub struct Worker {
     pub greenlet: Py<PyAny>,
     listing: Listing,
     get_hub_if_exists: Py<PyAny>,
-    getprofile: Py<PyAny>,
-    gettrace: Py<PyAny>,
-    /// The class of contexts, and the empty one that the greenlet is in while it runs tasks.
+    hooks: Hooks,
+    /// The class of contexts.
     new_context: Py<PyAny>,
-    context: Mutex<Py<PyAny>>,
+    between: Mutex<Between>,
     /// Whether the pool counts the worker.
     registered: AtomicBool,
     /// Whether this is a forked child, where pool and hub's list are the parent's.
@@ -50,6 +49,22 @@ struct Desk {
     outgoing: Option<Message>,
     /// The hub that the last message was for, or that the pool belongs to.
     wake: Option<Py<Wake>>,
+}
+
+/// The state that the thread has between two tasks. A task that leaves another state has left traces.
+struct Between {
+    /// The empty context that the greenlet is in while it runs tasks.
+    context: Py<PyAny>,
+    /// The hooks that a debugger, a profiler or the executor's initializer has set in the thread, or `None`.
+    profile: Py<PyAny>,
+    trace: Py<PyAny>,
+}
+
+/// The functions that tell the hooks of the calling thread, and the module whose hooks each task gets.
+struct Hooks {
+    getprofile: Py<PyAny>,
+    gettrace: Py<PyAny>,
+    threading: Py<PyDict>,
 }
 
 impl Desk {
@@ -98,9 +113,16 @@ impl Worker {
             greenlet,
             listing,
             get_hub_if_exists: gevent.getattr("get_hub_if_exists")?.unbind(),
-            getprofile: sys.getattr("getprofile")?.unbind(),
-            gettrace: sys.getattr("gettrace")?.unbind(),
-            context: Mutex::new(new_context.call0()?.unbind()),
+            hooks: Hooks {
+                getprofile: sys.getattr("getprofile")?.unbind(),
+                gettrace: sys.getattr("gettrace")?.unbind(),
+                threading: threading.dict().unbind(),
+            },
+            between: Mutex::new(Between {
+                context: new_context.call0()?.unbind(),
+                profile: py.None(),
+                trace: py.None(),
+            }),
             new_context: new_context.unbind(),
             registered: AtomicBool::new(true),
             inherited: AtomicBool::new(false),
@@ -119,8 +141,10 @@ impl Worker {
         visit.call(&self.core)?;
         visit.call(&self.greenlet)?;
         visit.call(&self.listing.thread)?;
-        if let Ok(context) = self.context.try_lock() {
-            visit.call(&*context)?;
+        if let Ok(between) = self.between.try_lock() {
+            visit.call(&between.context)?;
+            visit.call(&between.profile)?;
+            visit.call(&between.trace)?;
         }
         match self.desk.try_lock() {
             Ok(desk) => {
@@ -141,20 +165,50 @@ impl Worker {
         self.greenlet
             .setattr(py, intern!(py, "gr_context"), &empty)?;
         // What the old one holds is dropped when the lock is free again.
-        let old = std::mem::replace(&mut *self.context.lock().map_err(poisoned)?, empty);
+        let mut between = self.between.lock().map_err(poisoned)?;
+        let old = std::mem::replace(&mut between.context, empty);
+        drop(between);
         drop(old);
         Ok(())
     }
 
     /// Whether a task has left something behind in its thread: a variable of its context, or one
-    /// of the interpreter's hooks. Runs no code of the program's. It does not find out who puts
-    /// another context in this one's place.
+    /// of the interpreter's hooks that is not the thread's own. Runs no code of the program's. It does not
+    /// notice a task that puts another context in this one's place.
     pub fn has_traces(&self, py: Python<'_>) -> bool {
-        let clean = |found: PyResult<Bound<'_, PyAny>>| found.is_ok_and(|trace| trace.is_none());
-        let empty = |context: &Py<PyAny>| context.bind(py).len().is_ok_and(|len| len == 0);
-        !(clean(self.getprofile.bind(py).call0())
-            && clean(self.gettrace.bind(py).call0())
-            && self.context.lock().is_ok_and(|context| empty(&context)))
+        !self.between.lock().is_ok_and(|between| {
+            self.has_own_hooks(py, &between)
+                && between.context.bind(py).len().is_ok_and(|len| len == 0)
+        })
+    }
+
+    /// Takes the hooks that the thread has now for its own: a task leaves them alone. A hook that
+    /// `threading` sets for each task is none of these. For a moment at which no task runs.
+    pub fn learn_hooks(&self, py: Python<'_>) -> PyResult<()> {
+        if self.has_own_hooks(py, &*self.between.lock().map_err(poisoned)?) {
+            return Ok(());
+        }
+        let profile = self
+            .hooks
+            .own(self.hooks.profile(py)?, intern!(py, "_profile_hook"))?;
+        let trace = self
+            .hooks
+            .own(self.hooks.trace(py)?, intern!(py, "_trace_hook"))?;
+        let mut between = self.between.lock().map_err(poisoned)?;
+        let old = (
+            std::mem::replace(&mut between.profile, profile),
+            std::mem::replace(&mut between.trace, trace),
+        );
+        drop(between);
+        drop(old);
+        Ok(())
+    }
+
+    /// The thread's own hooks, for profiling and for tracing, each of which may be `None`.
+    #[getter]
+    fn hooks(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        let between = self.between.lock().map_err(poisoned)?;
+        Ok((between.profile.clone_ref(py), between.trace.clone_ref(py)))
     }
 
     /// Keeps a message for a hub. The next call of `next` sends it.
@@ -336,6 +390,9 @@ impl Worker {
         if job.is_some() {
             self.listing.enter(py)?;
         }
+        drop(desk);
+        // Another thread may have set hooks in all threads, this one too.
+        self.learn_hooks(py)?;
         Ok(job)
     }
 
@@ -369,6 +426,12 @@ impl Worker {
         Ok(())
     }
 
+    /// Whether the thread has the hooks that it has between two tasks.
+    fn has_own_hooks(&self, py: Python<'_>, between: &Between) -> bool {
+        let is = |hook: PyResult<Bound<'_, PyAny>>, own| hook.is_ok_and(|hook| hook.is(own));
+        is(self.hooks.profile(py), &between.profile) && is(self.hooks.trace(py), &between.trace)
+    }
+
     /// Lets others have the interpreter, after so many items, if the worker has had it for long, or the hub seems
     /// to want it. Returns whether it has.
     pub fn give_way(&self, py: Python<'_>, items: u32) -> PyResult<bool> {
@@ -384,8 +447,31 @@ impl Worker {
             self.slice.learn(item_time);
             detached(py, &self.core.get().turnstile, stay_away);
             self.desk.lock().map_err(poisoned)?.hold.renew(true);
+            // Another thread may have set hooks in all threads, this one too.
+            self.learn_hooks(py)?;
         }
         Ok(over)
+    }
+}
+
+impl Hooks {
+    fn profile<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.getprofile.bind(py).call0()
+    }
+
+    fn trace<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.gettrace.bind(py).call0()
+    }
+
+    /// A hook of the thread's, or `None` if it is the one that `threading` sets for each task.
+    fn own(&self, hook: Bound<'_, PyAny>, of_tasks: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        let py = hook.py();
+        if hook.is_none() {
+            return Ok(hook.unbind());
+        }
+        let of_tasks = self.threading.bind(py).get_item(of_tasks)?;
+        let is_own = of_tasks.is_none_or(|of_tasks| !of_tasks.is(&hook));
+        Ok(if is_own { hook.unbind() } else { py.None() })
     }
 }
 
