@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gevent.hub import Waiter, get_hub, sleep
 from gevent.timeout import Timeout
+from greenlet import gettrace
 
 from hubpool import _fork, _gevent
 from hubpool._callback import CallbackLink, call_callback, hub_for_callback
 from hubpool._check import check_seconds
-from hubpool._hub import may_wait_here
+from hubpool._hub import may_wait_here, pass_by_hub
 from hubpool._link import HubLink, Link, Notice, WaitLink
 
 if TYPE_CHECKING:
@@ -305,9 +306,7 @@ class Future(concurrent.futures.Future[_T]):
         :raises concurrent.futures.CancelledError: if it was cancelled.
         """
         try:
-            if timeout is not None:
-                check_seconds("timeout", timeout, may_be_nan=True)
-            if self._state not in _DONE and not self._wait(timeout):
+            if not self._wait_or_pass_by(timeout):
                 raise concurrent.futures.TimeoutError
             if self._exception is not None:
                 raise self._exception
@@ -323,9 +322,7 @@ class Future(concurrent.futures.Future[_T]):
 
         It waits, and raises, as :meth:`result` does.
         """
-        if timeout is not None:
-            check_seconds("timeout", timeout, may_be_nan=True)
-        if self._state not in _DONE and not self._wait(timeout):
+        if not self._wait_or_pass_by(timeout):
             raise concurrent.futures.TimeoutError
         if self._state != FINISHED:
             raise CancelledError
@@ -342,14 +339,12 @@ class Future(concurrent.futures.Future[_T]):
             if *block* is false.
         """
         try:
-            if timeout is not None:
-                check_seconds("timeout", timeout, may_be_nan=True)
-            if self._state not in _DONE and not (block and self._wait(timeout)):
+            if not (self._wait_or_pass_by(timeout) if block else self.done()):
                 # One that was made with its seconds would have a timer, and make a hub.
                 expired = Timeout(None)
                 expired.seconds = timeout if block else None
                 raise expired
-            return self.result()
+            return self.result(0)
         finally:
             # As in result().
             del self
@@ -359,10 +354,7 @@ class Future(concurrent.futures.Future[_T]):
 
         It does not raise what the function raised.
         """
-        if timeout is not None:
-            check_seconds("timeout", timeout, may_be_nan=True)
-        if self._state not in _DONE:
-            self._wait(timeout)
+        self._wait_or_pass_by(timeout)
         return self._result  # type: ignore[no-any-return] # no type of its own
 
     def rawlink(self, callback: Callable[[Future[_T]], object]) -> None:
@@ -408,6 +400,19 @@ class Future(concurrent.futures.Future[_T]):
                 self._links.pop(link, None)
         link.drop()
 
+    def _wait_or_pass_by(self, timeout: float | None) -> bool:
+        """Wait until it is done, at most so long. Return whether it is.
+
+        While a tool watches the switches of greenlets, a caller switches also if the worker was faster.
+        """
+        if timeout is not None:
+            check_seconds("timeout", timeout, may_be_nan=True)
+        if self._state not in _DONE:
+            return self._wait(timeout)
+        if gettrace() is not None and (timeout is None or timeout > 0):
+            pass_by_hub()
+        return True
+
     def _wait(self, timeout: float | None) -> bool:
         """Wait until it is done, at most so long. Return whether it is."""
         hub = _gevent.get_hub_if_exists()
@@ -438,6 +443,8 @@ class Future(concurrent.futures.Future[_T]):
                         waiter.get()
             finally:
                 self._drop(link)
+        elif gettrace() is not None:
+            pass_by_hub()
         return self.done()
 
     def _guard(self) -> Any:

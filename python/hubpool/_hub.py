@@ -8,8 +8,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from gevent.hub import get_hub
-from greenlet import getcurrent
+from gevent.hub import get_hub, sleep
+from greenlet import getcurrent, gettrace
 
 from hubpool import _fork, _gevent
 from hubpool._native import Guard, TaskHold, Wake
@@ -280,8 +280,8 @@ class HubWake:
         """Look out in the hub's place, and deliver what any greenlet may.
 
         Return whether something came and was delivered, all of it. For a greenlet that is about to
-        wait, in the hub's thread: nothing is done if others would run now, or if the hub needs its
-        turn.
+        wait, in the hub's thread: nothing is done if others would run now, if the hub needs its
+        turn, or if a tool watches the switches of greenlets.
         """
         native = self.native
         if native.looks_out:
@@ -290,6 +290,8 @@ class HubWake:
                 return False
             if self.abandoned:
                 return False  # A signal handler has just forked.
+            if gettrace() is not None:
+                return False  # The tool takes a wait without a switch for one that blocks the hub.
             try:
                 if native.stand_in():
                     return True
@@ -469,6 +471,18 @@ def wake_here() -> HubWake | None:
     """Return the :class:`HubWake` of the calling thread's hub, if the thread has a live hub."""
     hub = _gevent.get_hub_if_exists()
     return None if hub is None or hub.loop is None else hub_wake(hub)
+
+
+def pass_by_hub() -> None:
+    """Switch to the hub and back, if the caller can wait.
+
+    A caller that has a result without a wait does so where :func:`greenlet.gettrace` shows a tool
+    that takes a switch for the sign that nothing blocks: gevent's monitoring thread, or
+    :class:`gevent.util.assert_switches`.
+    """
+    hub = _gevent.get_hub_if_exists()
+    if hub is not None and may_wait(hub):
+        sleep(0)
 
 
 def all_wakes() -> list[HubWake]:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import gevent
 from gevent.event import Event
 from gevent.greenlet import Greenlet
-from greenlet import GreenletExit, getcurrent
+from greenlet import GreenletExit, getcurrent, gettrace
 
 from hubpool._check import class_name
+from hubpool._hub import pass_by_hub
 from hubpool._native import Batch
 from hubpool._worker import Failure
 
@@ -269,13 +270,17 @@ class _Feed:
 
     def take_whole(self) -> list[Any] | None:
         """Wait for all results; ``None`` if one of them is a failure."""
+        waited = False
         while True:
             self._there.clear()
             results = self.batch.take_whole()
             if results is not None or self.batch.failed:
+                if not waited and gettrace() is not None:
+                    pass_by_hub()
                 return results
             if not self.wake.stand_in():
                 self._there.wait()
+            waited = True
 
     def take_to_failure(self) -> tuple[list[Any], Failure | None]:
         """Wait for results until one of them is a failure."""
@@ -422,11 +427,16 @@ class IMapUnordered(Generic[_T]):
         """Wait for results, unless another greenlet that reads fetches some first."""
         self._begun = True
         ready = self._ready
+        waited = False
         while not ready:
             results = self._feed.take(self._everything)
-            if results:
-                ready.extend(results)
-            elif results is not None:
+            if results is None:
+                waited = True
+                continue
+            ready.extend(results)
+            if not waited and gettrace() is not None:
+                pass_by_hub()
+            if not results:
                 self._feed.end()
                 raise StopIteration
 
