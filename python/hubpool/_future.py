@@ -403,7 +403,7 @@ class Future(concurrent.futures.Future[_T]):
     def _wait_or_pass_by(self, timeout: float | None) -> bool:
         """Wait until it is done, at most so long. Return whether it is.
 
-        While a tool watches the switches of greenlets, a caller switches also if the worker was faster.
+        While a tool watches switches, a caller switches also if the worker was faster.
         """
         if timeout is not None:
             check_seconds("timeout", timeout, may_be_nan=True)
