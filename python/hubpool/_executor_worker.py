@@ -9,7 +9,7 @@ from concurrent.futures._base import LOGGER
 from concurrent.futures.thread import BrokenThreadPool
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hubpool import _exit, _gevent
+from hubpool import _exit, _fork, _gevent
 from hubpool._crew import Crew
 from hubpool._future import Future
 from hubpool._worker import _Worker
@@ -181,6 +181,9 @@ class ExecutorWorker(_Worker):
 
     def _leave(self) -> None:
         """Give up everything; then tell who joins the thread."""
+        _fork.settle()
+        if self._abandoned:
+            return
         try:
             super()._leave()
         finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 
+from hubpool import _fork
 from hubpool._limit import thread_limit
 
 begun = False
@@ -16,6 +17,7 @@ begun = False
 def begin() -> None:
     """Say so."""
     global begun  # noqa: PLW0603 - it is said once
+    _fork.settle()  # A child joins none of its parent's threads.
     begun = True
     thread_limit.set(None)  # Nobody has to wait for a turn any more.
 

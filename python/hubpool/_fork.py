@@ -1,8 +1,8 @@
 """What a forked child does before it uses a pool.
 
-The threads of the parent are gone there, and whatever they had locked is locked for ever.
-Python calls hooks in a child, in the order in which they were registered: older ones may
-use a pool before those here have run. So whatever takes tasks looks at `under_way`.
+The threads of the parent are gone there, and no thread lets go of the locks that they held. C code
+that forks calls no hook of Python's, so each entry that a program may come to first asks whether
+the process is still the one that has settled in. The C library tells that, whatever has forked.
 """
 
 from __future__ import annotations
@@ -10,14 +10,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hubpool import _gevent
+from hubpool._native import Process
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Whether a fork has begun and its child, if this is it, may not have settled in yet.
-under_way = False
+#: This process: what is made from now on is its own.
+process = Process()
+#: The process that has settled in.
+_settled = process
 
-_pid = os.getpid()
 _hooks: list[Callable[[], object]] = []
+
+#: Held by the thread that settles in: others that come then wait until all is made anew.
+_lock = _gevent.new_rlock()
+_settling = False
 
 
 def in_child(hook: Callable[[], object]) -> None:
@@ -25,25 +33,26 @@ def in_child(hook: Callable[[], object]) -> None:
     _hooks.append(hook)
 
 
-def settle() -> None:
-    """Call the hooks, if this is a child in which that has not been done."""
-    global _pid  # noqa: PLW0603 - the process has only one
-    if _pid != os.getpid():
-        _pid = os.getpid()
-        for hook in _hooks:
-            hook()
-
-
-def _begin() -> None:
-    global under_way  # noqa: PLW0603 - as above
-    under_way = True
-
-
-def _end() -> None:
-    global under_way  # noqa: PLW0603 - as above
-    settle()
-    under_way = False
+def settle() -> bool:
+    """Call the hooks, if this is a child in which that has not been done; return whether it is."""
+    global process, _settled, _settling  # noqa: PLW0603 - there is one at a time
+    if not _settled.forked():
+        return False
+    with _lock:
+        if _settling:
+            return False  # A hook asks.
+        if _settled.forked():
+            _settling = True
+            process = Process()
+            try:
+                for hook in _hooks:
+                    hook()
+            finally:
+                _settled = process
+                _settling = False
+    return True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_begin, after_in_parent=_end, after_in_child=_end)
+    # Greenlets that wait for the parent's work need not wait until somebody uses a pool.
+    os.register_at_fork(after_in_child=settle)

@@ -39,9 +39,6 @@ _new_rlock = _gevent.new_rlock
 _NOTIFIED = frozenset({CANCELLED_AND_NOTIFIED, FINISHED})
 _DONE = _NOTIFIED | {CANCELLED}
 
-#: How many forks lie between the first process and this one.
-_forks = 0
-
 
 class _Waiters:
     """The list to which :mod:`concurrent.futures` adds who waits for a future.
@@ -100,7 +97,7 @@ class Future(concurrent.futures.Future[_T]):
         #: An executor's function and its arguments, until a worker takes them.
         self._work = work
         #: Where a task was submitted, since a forked child does not run it.
-        self._forks = None if work is None else _forks
+        self._process = None if work is None else _fork.process
         #: What keeps the submitter's loop from ending until the task has.
         self.hold: TaskHold | None = None
 
@@ -151,7 +148,7 @@ class Future(concurrent.futures.Future[_T]):
             if self._state == PENDING:
                 self._state = RUNNING
                 return True
-            if self._state == CANCELLED_AND_NOTIFIED and self._forks is not None:
+            if self._state == CANCELLED_AND_NOTIFIED and self._process is not None:
                 return False  # An executor's is out of its queue when it is cancelled.
             if self._state != CANCELLED:
                 LOGGER.critical("Future %s in unexpected state: %s", id(self), self._state)
@@ -163,7 +160,7 @@ class Future(concurrent.futures.Future[_T]):
 
     def begin(self) -> Any:
         """Return the work, which is running from now on, or ``None`` if it was cancelled."""
-        with self._lock if self._forks == _forks else self._guard():
+        with self._lock if self._process is _fork.process else self._guard():
             work = self._work
             if work is not None:
                 self._work = None
@@ -214,7 +211,7 @@ class Future(concurrent.futures.Future[_T]):
         it has callbacks to call, and a single hub is told as the worker lets
         the interpreter go, so that it need not wait for that.
         """
-        with self._lock if self._forks == _forks else self._guard():
+        with self._lock if self._process is _fork.process else self._guard():
             if self._state in _DONE:
                 raise InvalidStateError(f"{self._state}: {self!r}")
             # Not of a worker's that has callbacks to call first.
@@ -449,23 +446,15 @@ class Future(concurrent.futures.Future[_T]):
 
     def _guard(self) -> Any:
         """Return the lock. A forked child gets one that no thread of the parent's holds."""
-        if self._forks is not None and self._forks != _forks:
+        if self._process is not None and self._process.forked():
             self._forsake()
         return self._lock
 
     def _forsake(self) -> None:
         """In a forked child: a task that had not ended is the parent's."""
-        self._forks = None
+        self._process = None
         # A thread of the parent's may have held the lock, and who waited there
         # does not wait here.
         self._lock, self._own_condition, self._links = _new_rlock(), None, None
         if self._state not in _DONE:
             self.settle(None, BrokenExecutor("the task was submitted in the parent process"))
-
-
-def _after_fork_in_child() -> None:
-    global _forks  # noqa: PLW0603 - it counts
-    _forks += 1
-
-
-_fork.in_child(_after_fork_in_child)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import weakref
@@ -40,10 +39,10 @@ class HubWake:
         "__weakref__",
         "_changing",
         "_counted",
+        "_forking",
         "_hub",
         "_lookout",
         "_watcher",
-        "abandoned",
         "clock",
         "fileno",
         "is_stuck",
@@ -53,6 +52,8 @@ class HubWake:
     def __init__(self, hub: Any) -> None:
         self._watcher: Any = None
         self._lookout: Any = None
+        #: It tells of a fork that has called no hook of Python's.
+        self._forking: Any = None
         #: The clock of the hub's thread, as :mod:`time` numbers clocks, if it is known.
         self.clock = _clock_of(hub)
         self.native = Wake(self.clock)
@@ -61,9 +62,6 @@ class HubWake:
         #: Kept here for a forked child, which may not ask the native part.
         self.fileno = self.native.fileno()
         self._hub: Callable[[], Any] = weakref.ref(hub)
-        #: In a forked child: the native list is the parent's, whose threads may have
-        #: locked it, and is not to be touched.
-        self.abandoned = False
         #: Whether the loop counts the watcher; nobody knows while that is being changed.
         self._counted: bool | None = False
         #: Whether watchers are just being made, started or stopped.
@@ -72,6 +70,11 @@ class HubWake:
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if not _is_finalizing():
             self._leave_loop()
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether this is a forked child's: the parent's messages are left alone there."""
+        return self.native.inherited
 
     def hold(self) -> None:
         """Watch for messages. Hub's thread only."""
@@ -136,7 +139,10 @@ class HubWake:
         watcher = loop.io(self.fileno, _READ)
         watcher.start(Guard(drain, report))
         _gevent.count_watcher(watcher, False)
-        self._watcher, self._lookout = watcher, lookout
+        forking = loop.fork(ref=False)
+        # To settle in closes this watcher, which it must not do to itself.
+        forking.start(loop.run_callback, _fork.settle)
+        self._watcher, self._lookout, self._forking = watcher, lookout, forking
 
     def hold_for_task(self) -> TaskHold:
         """Keep the loop from ending until an executor's task has. Hub's thread only."""
@@ -196,9 +202,9 @@ class HubWake:
         """Take the watchers out of the loop, and give them up. Hub's thread only."""
         _close(*self._give_up_watchers())
 
-    def _give_up_watchers(self) -> tuple[Any, Any]:
-        watchers = self._watcher, self._lookout
-        self._watcher = self._lookout = None
+    def _give_up_watchers(self) -> tuple[Any, ...]:
+        watchers = self._watcher, self._lookout, self._forking
+        self._watcher = self._lookout = self._forking = None
         self._counted = self.native.counted = self.native.looks_out = False
         return watchers
 
@@ -288,8 +294,6 @@ class HubWake:
             hub = self._hub()
             if hub is None or getcurrent() is hub or not _gevent.would_sleep(hub):
                 return False
-            if self.abandoned:
-                return False  # A signal handler has just forked.
             if gettrace() is not None:
                 return False  # The tool takes a wait without a switch for one that blocks the hub.
             try:
@@ -327,9 +331,10 @@ class HubWake:
         native = self.native
         self.is_stuck = False
         try:
-            found = None if self.abandoned else take()
-            # A greenlet that is resumed in between may fork, and the child's hub come back here.
-            while not self.abandoned:
+            found = take()
+            # A greenlet that is resumed in between may fork, and the child's hub come back here: it
+            # finds nothing, since the messages are the parent's.
+            while True:
                 target: Any = None
                 message: Any = None
                 try:
@@ -353,7 +358,6 @@ class HubWake:
                     if elsewhere is not None:
                         raise
                     self.report(target, *sys.exc_info())
-            return None  # They are the parent's.
         except BaseException:
             self._leave_to_the_hub()
             raise
@@ -446,6 +450,9 @@ _wakes: dict[int, weakref.ref[HubWake]] = {}
 def hub_wake(hub: Any) -> HubWake:
     """Return the hub's :class:`HubWake`, made when it is first asked for."""
     wake: HubWake | None = hub.__dict__.get(_WAKE_ATTRIBUTE)
+    if wake is not None and wake.native.inherited:
+        _fork.settle()
+        wake = hub.__dict__.get(_WAKE_ATTRIBUTE)
     if wake is None:
         for other in all_wakes():
             other.leave_destroyed_hub()
@@ -491,31 +498,29 @@ def all_wakes() -> list[HubWake]:
     return [wake for wake in wakes if wake is not None]
 
 
-#: In a forked child: wakes of the parent whose descriptors are shared with it.
+#: In a forked child: wakes of the parent whose watchers are in a loop.
 _inherited: list[HubWake] = []
 
 
 def abandon_wakes() -> None:
     """In a forked child, leave the hubs' wakes alone: the parent reads them.
 
-    A watcher stays until the loop has been made anew or a new wake is made, and
-    must not take the parent's wake-ups: it gets a descriptor that nobody writes to.
+    A watcher stays until the loop has been made anew or a new wake is made. It does not take
+    the parent's wake-ups, since the descriptor has been another one since the fork.
     """
     for wake in all_wakes():
-        wake.abandoned = True
-        wake.native.looks_out = False
-        # A future of the parent's that is dropped here posts nothing.
-        wake.native.counted = False
-        hub = wake._hub()
-        if hub is None or hub.__dict__.pop(_WAKE_ATTRIBUTE, None) is None:
+        if not wake.abandoned:
             continue
-        # The writing end of the pipe stays open: a closed one would be readable.
-        quiet = os.eventfd(0) if hasattr(os, "eventfd") else os.pipe()[0]
-        # A wake-up that was on its way must find nothing to read, not wait for it.
-        os.set_blocking(quiet, False)
-        os.dup2(quiet, wake.fileno, inheritable=False)
-        os.close(quiet)
-        _inherited.append(wake)
+        wake.native.looks_out = False
+        hub = wake._hub()
+        if hub is not None and hub.__dict__.get(_WAKE_ATTRIBUTE) is wake:
+            del hub.__dict__[_WAKE_ATTRIBUTE]
+            _inherited.append(wake)
+    hub = _gevent.get_hub_if_exists()
+    if hub is not None and hub.loop is not None:
+        # It may still poll the parent's set of descriptors. The loop does this before it polls
+        # again; a greenlet may be here while it goes through what the last poll has found.
+        hub.loop.run_callback(hub.loop.reinit)
 
 
 def close_inherited() -> None:

@@ -39,6 +39,7 @@ class ThreadLimit:
 
     def set(self, limit: int | None) -> None:
         """Change the limit."""
+        _fork.settle()
         with self._lock:
             self.limit = limit
         self._pass_on()
@@ -49,6 +50,7 @@ class ThreadLimit:
         Then *start* is called, in any thread, when it can have one: at once when another
         ends, if the core has none at all, or else when nobody needs that more.
         """
+        _fork.settle()
         with self._lock:
             if self._has_room(core):
                 self._waiting.pop(core, None)

@@ -22,6 +22,7 @@ from hubpool._check import class_name
 from hubpool._hub import pass_by_hub
 from hubpool._native import Batch
 from hubpool._worker import Failure
+from hubpool.exceptions import TaskCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -121,6 +122,15 @@ class _Feed:
             if self.batch.exhaust():
                 self._there.set()
             del self
+
+    def forsake(self) -> None:
+        """In a forked child, feed no more: the items are the parent's."""
+        self._given_up = True
+        self._room.set()
+
+    def _check_parent(self) -> None:
+        if self.batch.inherited:
+            raise TaskCancelledError("the map was begun in the parent process")
 
     def kill(self, *args: Any) -> None:
         """End the feeding, and the map. As :meth:`gevent.Greenlet.kill`."""
@@ -234,6 +244,8 @@ class _Feed:
             while not self._given_up and self.batch.await_room(low):
                 self._room.wait()
                 self._room.clear()
+            if self.batch.inherited:
+                self.forsake()
         finally:
             del self  # As in feed().
 
@@ -260,6 +272,7 @@ class _Feed:
         results = self.batch.take(everything)
         self._attend()
         if results is None:
+            self._check_parent()
             self._room.set()  # With a limit, who waits makes room.
             self.wake.stand_in()
             self._there.wait()
@@ -278,6 +291,7 @@ class _Feed:
                 if not waited and gettrace() is not None:
                     pass_by_hub()
                 return results
+            self._check_parent()
             if not self.wake.stand_in():
                 self._there.wait()
             waited = True

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gevent import monkey
 from greenlet import getcurrent, greenlet
 
-from hubpool import _gevent, from_thread
+from hubpool import _fork, _gevent, from_thread
 from hubpool._account import Failed
 from hubpool._gevent_threadpool import TaskHooks
 from hubpool._hub import mark_worker_thread
@@ -61,6 +61,8 @@ class _Worker(TaskHooks, greenlet):
     #: Whether it counts for the thread limit, and whether it has given up everything.
     _counted = True
     _left = False
+    #: In a forked child: all that it knows is the parent's.
+    _abandoned = False
     #: What it runs before it pulls any job.
     _first_job: Any = None
     #: What it tells its results, if that is always the same.
@@ -151,6 +153,9 @@ class _Worker(TaskHooks, greenlet):
 
     def _fail_taken(self, exc_info: Any) -> None:
         """End the job that was taken, if any: something was thrown into the thread beside it."""
+        _fork.settle()
+        if self._abandoned:
+            return  # The job has forked.
         if self._place is not None:
             job = self._place.taken()
             if job is not None:
@@ -159,6 +164,9 @@ class _Worker(TaskHooks, greenlet):
 
     def _leave(self) -> None:
         """Give up everything. It may be done again if it was broken off."""
+        _fork.settle()
+        if self._abandoned:
+            return
         # What the last job left is sent: a hook that failed ends the worker.
         if self._place is None:
             self._core.unregister()
@@ -178,8 +186,9 @@ class _Worker(TaskHooks, greenlet):
 
     def abandon(self) -> None:
         """In a forked child, leave alone what is the parent's; end the thread if it goes on."""
-        if self._place is not None:
-            self._place.abandon()
+        self._abandoned = self._left = True
+        if self._thread_ident != _gevent.get_thread_ident():
+            threading._active.pop(self._thread_ident, None)  # type: ignore[attr-defined] # a private name
 
     def _prepare(self) -> bool:
         """Do what comes before the first job. Return whether the worker goes on."""
@@ -282,6 +291,7 @@ class _WorkerGreenlet(_Worker):
         """Do so, and refer to nothing of the parent's."""
         super().abandon()
         self.__dict__.clear()
+        self._abandoned = self._left = True
 
     def _has_no_hooks(self) -> bool:
         return self._overrides_no_hooks() and _Worker._has_no_hooks(self)

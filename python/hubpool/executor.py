@@ -61,6 +61,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         initargs: tuple[Any, ...] = (),
     ) -> None:
         _check_max_workers(max_workers)
+        _fork.settle()
         super().__init__(max_workers, thread_name_prefix, initializer, initargs)
         if _gevent.is_main_thread():
             get_hub()  # What its greenlets wait for, whatever it is, may be what a task will do.
@@ -68,8 +69,10 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         _executors[id(self)] = self
 
     def _start_anew(self) -> None:
-        core = self._core = Core(_most(self._max_workers))
+        core = Core(_most(self._max_workers))
+        # In a forked child another thread may submit: a new core has its crew.
         self._crew = ExecutorCrew(core, self)
+        self._core = core
         # It must not depend on a subclass that it calls a __del__() of this class.
         self._dropped = weakref.finalize(self, core.close)
         self._dropped.atexit = False
@@ -106,15 +109,13 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             and none can be started.
         :raises concurrent.futures.thread.BrokenThreadPool: if an initializer failed.
         """
-        if _fork.under_way:
-            _fork.settle()
         if self._broken or self._shutdown or _exit.begun:
             raise self._refusal()
+        core = self._core
         future: Future[_T] = Future((fn, args, kwargs))
         wake = wake_here()
         if wake is not None:
             future.hold = wake.hold_for_task()
-        core = self._core
         # A thread with an initializer may take its time, or fail: others may
         # come before it.
         pinned = self._initializer is None
@@ -122,6 +123,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             return future
         manned = core.submit(future)
         if manned is None:
+            if _fork.settle() or core is not self._core:
+                return self.submit(fn, *args, **kwargs)
             raise self._refusal()
         if not (manned and pinned):
             self._staff(future)
@@ -191,6 +194,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         With *cancel_futures*, cancel what no thread has begun. It may be called
         again.
         """
+        _fork.settle()
         core = self._core
         core.close()
         self._shutdown = True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from gevent.greenlet import Greenlet
 from greenlet import GreenletExit
 
-from hubpool import _gevent
+from hubpool import _fork, _gevent
 from hubpool._check import check_callable
 from hubpool._hub import hub_wake
 
@@ -50,6 +50,7 @@ def run(func: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
     True
     """
     check_callable("func", func)
+    _fork.settle()
     hub = getattr(_of_thread, "hub", None)
     if hub is None:
         raise RuntimeError(
@@ -81,6 +82,10 @@ def _destroyed(hub: Any) -> RuntimeError:
 def belongs_to(hub: Any) -> None:
     """Say whose pool the calling thread belongs to."""
     _of_thread.hub = hub
+
+
+# The hub of a task that has forked runs in the parent.
+_fork.in_child(partial(belongs_to, None))
 
 
 def _start(context: Context, future: Future[Any]) -> None:

@@ -134,7 +134,6 @@ class ThreadPool(GroupMappingMixin):
         "fork_watcher",
         "hub",
         "manager",
-        "pid",
         "task_queue",
     )
 
@@ -152,6 +151,7 @@ class ThreadPool(GroupMappingMixin):
         check_maxsize(maxsize)
         check_report_errors(report_errors)
         check_seconds("idle_task_timeout", idle_task_timeout, may_be_none=False)
+        _fork.settle()
         self.hub: Any = get_hub() if hub is None else hub
         if self.hub.loop is None:
             raise AttributeError("the hub has been destroyed; make the pool in a thread's live hub")
@@ -167,16 +167,7 @@ class ThreadPool(GroupMappingMixin):
         self._start_anew(maxsize)
 
     def _start_anew(self, maxsize: int) -> None:
-        self.pid: int = os.getpid()
         core = self._core = Core(maxsize)
-        # It must not depend on a subclass that it calls a __del__() of this class.
-        key = id(self)
-
-        def dropped(_: object, pools: dict[int, Any] = _pools) -> None:
-            pools.pop(key, None)
-            core.shrink_to(0)
-
-        _pools[key] = weakref.ref(self, dropped)
         self.task_queue: TaskQueue = TaskQueue(self._core)
         # One more than there are workers, so that a worker that finishes a
         # task finds the next one.
@@ -191,6 +182,14 @@ class ThreadPool(GroupMappingMixin):
         self._size_wish: object = None
         #: Maps at work, which want more workers when `maxsize` is raised.
         self._maps: set[Any] = set()
+        # It must not depend on a subclass that it calls a __del__() of this class.
+        key = id(self)
+
+        def dropped(_: object, pools: dict[int, Any] = _pools) -> None:
+            pools.pop(key, None)
+            core.shrink_to(0)
+
+        _pools[key] = weakref.ref(self, dropped)
 
     def __repr__(self) -> str:
         return (
@@ -199,8 +198,14 @@ class ThreadPool(GroupMappingMixin):
         )
 
     def __len__(self) -> int:
+        _fork.settle()
         lookups = 0 if self._lookups is None else len(self._lookups)
         return self._core.unfinished + lookups
+
+    @property
+    def pid(self) -> int:
+        """The process whose threads the pool has: the one that asks, also in a forked child."""
+        return os.getpid()
 
     @property
     def maxsize(self) -> int:
@@ -215,6 +220,7 @@ class ThreadPool(GroupMappingMixin):
     @maxsize.setter
     def maxsize(self, maxsize: int) -> None:
         check_maxsize(maxsize)
+        _fork.settle()
         self._account.resize(self._core, maxsize)
         for running in tuple(self._maps):
             running.share()
@@ -230,6 +236,7 @@ class ThreadPool(GroupMappingMixin):
         or ends some and waits cooperatively until they have, or until somebody sets
         another size; :exc:`ValueError` if it is negative or above ``maxsize``.
         """
+        _fork.settle()
         return len(self._worker_greenlets)
 
     @size.setter
@@ -272,6 +279,7 @@ class ThreadPool(GroupMappingMixin):
         True
         """
         check_seconds("timeout", timeout)
+        _fork.settle()
         if self._lookups is not None:
             start = time.monotonic()
             if not self._lookups.join(timeout):
@@ -297,6 +305,7 @@ class ThreadPool(GroupMappingMixin):
         """
         if not isinstance(drop_queued, bool):
             raise TypeError(f"drop_queued must be a bool: {drop_queued!r}")
+        _fork.settle()
         if drop_queued:
             self._check_thread()
             for running in tuple(self._maps):
@@ -335,6 +344,7 @@ class ThreadPool(GroupMappingMixin):
         >>> first.get(), pool.cancel(first)
         (True, False)
         """
+        _fork.settle()
         self._check_thread()
         if not isinstance(result, TaskResult):
             own = "; a future has a cancel() of its own" if hasattr(result, "cancel") else ""
@@ -482,13 +492,13 @@ class ThreadPool(GroupMappingMixin):
         may_owe: bool = False,
         can_begin: bool = False,
     ) -> None:
-        if _fork.under_way:
-            _fork.settle()
         kwargs = kwargs or _NONE
         context = self._new_context() if self._copy_context else None
         account, core = self._account, self._core
         if account.offer(core, func, args, kwargs, result, context, may_owe, can_begin):
             return
+        if _fork.settle():
+            account, core = self._account, self._core  # Those were the parent's.
         slots = self._available_worker_threads_greenlet_sem
         if slots.locked() and not slots.linkcount():
             # One may come back soon.
@@ -498,8 +508,9 @@ class ThreadPool(GroupMappingMixin):
         task = (func, args, kwargs, result, context)
         held = Held(self._account, False)
         try:
-            if not (may_owe and held.take_slot(True)):
-                self._wait_for_slot(held)
+            if not (may_owe and held.take_slot(True)) and not self._wait_for_slot(held):
+                self._submit(func, args, kwargs, result, may_owe)
+                return
             if held.offer(self._core, task):
                 return
             held.begin()
@@ -514,16 +525,18 @@ class ThreadPool(GroupMappingMixin):
         if not manned:
             self._rescue(task)
 
-    def _wait_for_slot(self, held: Held) -> None:
-        while True:
-            slots = self._available_worker_threads_greenlet_sem
-            if slots.linkcount() and not slots.locked() and may_wait(self.hub):
-                sleep(0)  # It is theirs who wait already, and are about to be told.
-            # No signal handler comes between these two, as it would between two calls from here.
-            next(map(held.keep_slot, starmap(slots.acquire, ((),))))
-            if slots is self._available_worker_threads_greenlet_sem:
-                return
-            held.keep_slot(False)  # It was the parent's.
+    def _wait_for_slot(self, held: Held) -> bool:
+        """Wait for a slot; return whether it is this process's, or else begin anew."""
+        slots = self._account.slots
+        if slots.linkcount() and not slots.locked() and may_wait(self.hub):
+            sleep(0)  # It belongs to other greenlets, which wait and are about to be told.
+        # No signal handler comes between these two, as it would between two calls from here.
+        next(map(held.keep_slot, starmap(slots.acquire, ((),))))
+        _fork.settle()
+        if slots is self._account.slots:
+            return True
+        held.keep_slot(False)
+        return False
 
     def _rescue(self, task: Any) -> None:
         # The last worker has expired just before the task was queued, or there
@@ -563,8 +576,7 @@ class ThreadPool(GroupMappingMixin):
         check_callable("func", func)
         if self.hub.loop is None:
             raise RuntimeError("the hub has been destroyed")
-        if _fork.under_way:
-            _fork.settle()
+        _fork.settle()
         from hubpool._future import Future  # noqa: PLC0415 - it takes long to import
 
         future: Future[_T] = Future((func, args, kwargs))
@@ -650,8 +662,7 @@ class ThreadPool(GroupMappingMixin):
         return copy_context() if self._copy_context else None
 
     def _check_batch(self, func: Any) -> None:
-        if _fork.under_way:
-            _fork.settle()
+        _fork.settle()
         self._check_thread()
         check_callable("func", func)
 
@@ -670,9 +681,8 @@ class ThreadPool(GroupMappingMixin):
 
     def _on_fork(self) -> None:
         # gevent calls it once the loop has been made anew.
+        _fork.settle()
         close_inherited()
-        if self.pid != os.getpid():
-            self._after_fork_in_child()
 
     def _after_fork_in_child(self) -> None:
         # The threads are gone, and their locks may be held for ever: the core
@@ -681,6 +691,8 @@ class ThreadPool(GroupMappingMixin):
         slots, account = self._available_worker_threads_greenlet_sem, self._account
         for worker in self._worker_greenlets:
             worker.abandon()
+        for running in self._maps:
+            running.forsake()
         self._start_anew(self._core.maxsize)
         # Nobody waits there for long again: each greenlet that does looks once more.
         _gevent.resize_semaphore(slots, MOST_WORKERS - slots.counter)

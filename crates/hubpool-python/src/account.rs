@@ -62,7 +62,7 @@ impl Account {
     fn resize(slf: &Bound<'_, Self>, core: &Bound<'_, Core>, maxsize: usize) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        let pool = &core.get().pool;
+        let pool = core.get().pool();
         // Neither is above 2**30.
         let more = maxsize.cast_signed() - pool.maxsize().cast_signed();
         pool.set_maxsize(maxsize);
@@ -80,7 +80,8 @@ impl Account {
     }
 
     /// Takes a slot, or owes it, counts a task, and queues it, if there are a slot and workers enough
-    /// for it. Else nothing has happened: the caller waits for a slot, or starts a worker.
+    /// for it. Else nothing has happened: the caller waits for a slot, or starts a worker, or is in a
+    /// forked child and must make all anew before.
     ///
     /// If the caller is about to wait and nobody else would run, a worker that has to be woken `can_begin`: it finds the
     /// interpreter free, and need not sleep again for it.
@@ -102,7 +103,7 @@ impl Account {
                 "func must be callable: {repr}"
             )));
         }
-        if !Self::take_slot(slf, may_owe)? {
+        if core.get().is_inherited() || !Self::take_slot(slf, may_owe)? {
             return Ok(false);
         }
         let task = PyTuple::new(slf.py(), [func.clone(), args, kwargs, result, context])?;
@@ -132,7 +133,7 @@ impl Account {
         core: &Bound<'_, Core>,
         error: Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let job = core.get().pool.withdraw(|_| true);
+        let job = core.get().pool().withdraw(|_| true);
         job.map_or(Ok(false), |job| Self::refuse(slf, core, job, Some(error)))
     }
 }
@@ -216,7 +217,7 @@ impl Account {
         can_begin: bool,
     ) -> PyResult<bool> {
         Self::begin(slf)?;
-        match core.get().pool.offer(Job::Task(task)) {
+        match core.get().pool().offer(Job::Task(task)) {
             Ok(Some(wake_up)) if can_begin => slf.py().detach(|| drop(wake_up)),
             Ok(_) => {}
             Err(_) => {
@@ -242,7 +243,7 @@ impl Account {
             }
             Job::Task(task) => task,
         };
-        core.get().pool.finish(1);
+        core.get().pool().finish(1);
         let given_back = Self::settle(slf);
         if let Some(error) = error {
             let result = task.bind(py).get_item(RESULT)?;

@@ -88,7 +88,10 @@ impl Batch {
     /// Adds one item. Returns how many are pending now.
     fn feed(slf: &Bound<'_, Self>, item: Py<PyAny>) -> usize {
         let this = slf.get();
-        this.core.get().pool.begin(1);
+        if this.inherited() {
+            return 0;
+        }
+        this.core.get().pool().begin(1);
         let tickets = this.inner.feed([item], this.share());
         Self::stir(slf, tickets);
         this.inner.pending()
@@ -97,7 +100,10 @@ impl Batch {
     /// Adds all items of a list. Returns how many are pending now.
     fn feed_all(slf: &Bound<'_, Self>, items: &Bound<'_, PyList>) -> usize {
         let this = slf.get();
-        this.core.get().pool.begin(items.len());
+        if this.inherited() {
+            return 0;
+        }
+        this.core.get().pool().begin(items.len());
         let tickets = this
             .inner
             .feed(items.iter().map(Bound::unbind), this.share());
@@ -105,25 +111,31 @@ impl Batch {
         this.inner.pending()
     }
 
-    /// How many items, up to `most`, may be fed: fewer only with a limit.
+    /// How many items, up to `most`, may be fed: fewer only with a limit, and none in a forked child.
     fn room(&self, most: usize) -> usize {
+        if self.inherited() {
+            return 0;
+        }
         self.inner.room(most)
     }
 
     /// Whether items beyond a limit wait for the reader.
     #[getter]
     fn limited(&self) -> bool {
-        self.inner.is_limited()
+        !self.inherited() && self.inner.is_limited()
     }
 
     /// Asks for a message when at most `low` items are pending and there is
     /// room; `False` if that is so already.
     fn await_room(&self, low: usize) -> bool {
-        self.inner.await_room(low)
+        !self.inherited() && self.inner.await_room(low)
     }
 
     /// Says that the last item has been fed. `True`: the reader waits for that.
     fn exhaust(&self) -> bool {
+        if self.inherited() {
+            return false;
+        }
         let rings = self.inner.exhaust();
         self.let_go_of_work();
         rings.reader
@@ -132,9 +144,12 @@ impl Batch {
     /// Withdraws the items that no worker has claimed. `True`: the reader waits
     /// for that.
     fn cancel(&self) -> bool {
+        if self.inherited() {
+            return false;
+        }
         let (items, rings) = self.inner.cancel();
         let items = items.unwrap_or_default();
-        self.core.get().pool.finish(items.len());
+        self.core.get().pool().finish(items.len());
         self.let_go_of_work();
         rings.reader
     }
@@ -155,7 +170,7 @@ impl Batch {
 
     /// Whether no worker is at the batch or on its way.
     fn at_rest(&self) -> bool {
-        self.inner.at_rest()
+        self.inherited() || self.inner.at_rest()
     }
 
     /// Whether feeding or taking has set a worker on its way since the last `engage`. If so, a
@@ -187,7 +202,7 @@ impl Batch {
 
     /// Looks whether no worker is at the batch any more. Returns whether the account must be told.
     fn disengage(&self) -> bool {
-        if self.inner.at_rest() {
+        if self.at_rest() {
             let over = self.engaged.swap(0, Ordering::Relaxed);
             self.over.fetch_add(over, Ordering::Relaxed);
         }
@@ -203,18 +218,33 @@ impl Batch {
         Ok(())
     }
 
+    /// Whether the items are a parent process's, which has workers for them. A forked child feeds
+    /// no more; it takes the results that were there at the fork, and then there are none.
+    #[getter]
+    fn inherited(&self) -> bool {
+        self.core.get().is_inherited()
+    }
+
     /// Results that are there: a list, `None` if there is none yet, or an
     /// empty list at the end.
     #[pyo3(signature = (everything))]
     fn take<'py>(slf: &Bound<'py, Self>, everything: bool) -> PyResult<Option<Bound<'py, PyList>>> {
         let this = slf.get();
+        if !this.may_read() {
+            return Ok(None);
+        }
         let (taken, tickets) = this.inner.take(everything, this.share());
-        Self::stir(slf, tickets);
+        if !this.inherited() {
+            Self::stir(slf, tickets);
+        }
         list(slf.py(), taken)
     }
 
     /// The results of all items once the last one has finished, else `None`.
     fn take_whole<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+        if !self.may_read() {
+            return Ok(None);
+        }
         list(py, self.inner.take_whole())
     }
 
@@ -274,7 +304,7 @@ impl Batch {
     /// Whether the function has raised for an item.
     #[getter]
     fn failed(&self) -> bool {
-        self.inner.failed()
+        self.may_read() && self.inner.failed()
     }
 }
 
@@ -303,9 +333,14 @@ impl Batch {
         this.inner.drop_ticket(this.ring(slf.py()));
     }
 
+    /// Whether no thread of a parent process had locked the batch at the fork.
+    fn may_read(&self) -> bool {
+        !self.inherited() || !self.inner.is_locked()
+    }
+
     /// How many workers may share the batch.
     fn share(&self) -> usize {
-        self.core.get().pool.maxsize().max(1)
+        self.core.get().pool().maxsize().max(1)
     }
 
     /// Submits tickets that the hub's thread has issued.
@@ -324,7 +359,7 @@ impl Batch {
 
     /// Queues a ticket for this batch. A pool that runs batches is never closed.
     fn queue(&self, ticket: Py<Self>) {
-        let _ = self.core.get().pool.submit(Job::Ticket(ticket));
+        let _ = self.core.get().pool().submit(Job::Ticket(ticket));
     }
 
     /// Queues a ticket that a worker has issued. It need not be taken before the hub has looked
@@ -332,20 +367,20 @@ impl Batch {
     fn queue_or_leave(&self, ticket: Py<Self>) {
         let core = self.core.get();
         let left = || core.leave_call(Some(self.wake.get()));
-        let _ = core.pool.submit_unless(Job::Ticket(ticket), left);
+        let _ = core.pool().submit_unless(Job::Ticket(ticket), left);
     }
 
     /// Takes a ticket out of the pool's queue.
     fn withdraw_ticket(&self) -> bool {
         let is_its =
             |job: &Job| matches!(job, Job::Ticket(batch) if std::ptr::eq(batch.get(), self));
-        self.core.get().pool.withdraw(is_its).is_some()
+        self.core.get().pool().withdraw(is_its).is_some()
     }
 
     /// Blocks a worker that has taken a ticket until the batch needs it. Before that it says that
     /// it waits. Without the interpreter.
     pub fn until_needed(&self, waits: impl FnOnce()) {
-        let pool = &self.core.get().pool;
+        let pool = self.core.get().pool();
         let claimed = || {
             let progress = self.inner.progress();
             let go = progress.running == 0 || progress.pending == 0 || pool.pressed(0);
@@ -496,7 +531,7 @@ impl Claims {
     /// would only make another worker look.
     fn take_ticket_back(&self, py: Python<'_>) {
         let batch = self.batch.get();
-        let pool = &batch.core.get().pool;
+        let pool = batch.core.get().pool();
         // The queue is not searched for it.
         if batch.inner.is_drained()
             && batch.inner.idle_tickets() == 1
@@ -510,7 +545,7 @@ impl Claims {
     /// Whether the worker has had its time, and others need it.
     fn turn_is_over(&self) -> bool {
         let batch = self.batch.get();
-        let pool = &batch.core.get().pool;
+        let pool = batch.core.get().pool();
         pool.pressed(batch.inner.idle_tickets()) && self.since.elapsed() > TURN
     }
 
@@ -524,7 +559,7 @@ impl Claims {
 
     /// Counts the claimed item as ended, and takes its result out of the slot.
     fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.batch.get().core.get().pool.finish(1);
+        self.batch.get().core.get().pool().finish(1);
         let slot = self.slot.bind(py);
         let result = slot.get_item(0)?;
         slot.set_item(0, py.None())?;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use hubpool::binding::{Pool, Turnstile};
+use hubpool::binding::{PerProcess, Pool, Turnstile};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -43,10 +43,11 @@ impl Job {
 }
 
 /// The queue and the counts of one pool. Any thread may call it; nothing here
-/// blocks.
+/// blocks. In a forked child it is empty, and touches no lock of the parent's; its owner makes
+/// itself a new one there.
 #[pyclass(frozen, module = "hubpool._native")]
 pub struct Core {
-    pub pool: Arc<Pool<Job>>,
+    pools: PerProcess<Arc<Pool<Job>>>,
     /// Where its workers wait for their turn to wait for the interpreter.
     pub turnstile: Turnstile,
 }
@@ -56,18 +57,21 @@ impl Core {
     #[new]
     fn new(maxsize: usize) -> Self {
         Self {
-            pool: Arc::new(Pool::new(maxsize)),
+            pools: PerProcess::new(Arc::new(Pool::new(maxsize))),
             turnstile: Turnstile::new(),
         }
     }
 
     /// Queues a task, counted as unfinished. Returns whether there is a worker
-    /// for it; `None` if the pool is closed and has not taken it.
+    /// for it; `None` if the pool is closed, or a parent process's, and has not taken it.
     pub fn submit(&self, task: Py<PyAny>) -> Option<bool> {
-        self.pool.begin(1);
-        let taken = self.pool.submit(Job::Task(task)).ok();
+        if self.is_inherited() {
+            return None;
+        }
+        self.pool().begin(1);
+        let taken = self.pool().submit(Job::Task(task)).ok();
         if taken.is_none() {
-            self.pool.finish(1);
+            self.pool().finish(1);
         }
         taken
     }
@@ -76,7 +80,7 @@ impl Core {
     /// result; `False` if one has.
     fn withdraw(&self, task: &Bound<'_, PyAny>) -> bool {
         let found = self.withdraw_job(task).is_some();
-        self.pool.finish(usize::from(found));
+        self.pool().finish(usize::from(found));
         found
     }
 
@@ -84,7 +88,7 @@ impl Core {
     fn has(&self, task: &Bound<'_, PyAny>) -> bool {
         let found = Cell::new(false);
         // Nothing is withdrawn.
-        self.pool.withdraw(|job| {
+        self.pool().withdraw(|job| {
             found.set(found.get() || job.is_named(task));
             false
         });
@@ -93,92 +97,105 @@ impl Core {
 
     /// Takes no more tasks; lets the workers end once the queue is empty.
     fn close(&self) {
-        self.pool.close();
+        self.pool().close();
     }
 
     /// Takes the newest job that no worker has taken, counts it as ended, and appends it to a list, in one
     /// step: whoever is broken off then finds it there. Returns whether there was one.
     fn take_newest(&self, into: &Bound<'_, PyList>) -> PyResult<bool> {
-        let Some(job) = self.pool.withdraw(|_| true) else {
+        let Some(job) = self.pool().withdraw(|_| true) else {
             return Ok(false);
         };
-        self.pool.finish(1);
+        self.pool().finish(1);
         into.append(job.object())?;
         Ok(true)
     }
 
     /// Whether one more worker would help `more` tasks beside those begun.
     fn wants_worker(&self, more: usize) -> bool {
-        self.pool.wants_worker(more)
+        !self.is_inherited() && self.pool().wants_worker(more)
     }
 
     /// Counts a worker no more that has not begun to take jobs.
     fn unregister(&self) {
-        self.pool.unregister();
+        self.pool().unregister();
     }
 
     /// Registered workers.
     #[getter]
     fn workers(&self) -> usize {
-        self.pool.workers()
+        self.pool().workers()
     }
 
     /// Tasks and items of maps that have not ended.
     #[getter]
     fn unfinished(&self) -> usize {
-        self.pool.unfinished()
+        self.pool().unfinished()
     }
 
     /// Jobs that no worker has taken.
     #[getter]
     fn queued(&self) -> usize {
-        self.pool.queued()
+        self.pool().queued()
     }
 
     /// Counts a task as ended though it has not run.
     fn finish(&self) {
-        self.pool.finish(1);
+        self.pool().finish(1);
     }
 
     /// The most workers that may stay.
     #[getter]
     fn maxsize(&self) -> usize {
-        self.pool.maxsize()
+        self.pool().maxsize()
     }
 
     /// Sets the most workers that may stay.
     fn set_maxsize(&self, maxsize: usize) {
-        self.pool.set_maxsize(maxsize);
+        self.pool().set_maxsize(maxsize);
     }
 
     /// Lets workers leave an empty queue until `size` are left.
     fn shrink_to(&self, size: usize) {
-        self.pool.shrink_to(size);
+        self.pool().shrink_to(size);
     }
 
     /// Takes that back.
     fn stop_shrinking(&self) {
-        self.pool.stop_shrinking();
+        self.pool().stop_shrinking();
     }
 
     /// Lets workers end until `size` are left, even with jobs in the queue;
     /// `None` takes that back.
     fn retire_to(&self, size: Option<usize>) {
-        self.pool.retire_to(size.unwrap_or(usize::MAX));
+        self.pool().retire_to(size.unwrap_or(usize::MAX));
     }
 }
 
 impl Core {
+    /// The calling process's queue: a child never touches its parent's.
+    #[inline]
+    pub fn pool(&self) -> &Arc<Pool<Job>> {
+        self.pools
+            .get(|parents| Arc::new(Pool::new(parents.maxsize())))
+    }
+
+    /// Whether this is a parent process's.
+    #[inline]
+    pub fn is_inherited(&self) -> bool {
+        self.pools.is_inherited()
+    }
+
     /// Takes back a task that no worker has taken, named by itself or by its result. It stays unfinished.
     pub fn withdraw_job(&self, task: &Bound<'_, PyAny>) -> Option<Job> {
-        self.pool.withdraw(|job| job.is_named(task))
+        self.pool().withdraw(|job| job.is_named(task))
     }
 
     /// Leaves it to the hub, if it looks out, to wake one more worker for the jobs that wait
     /// when it looks out no more. So one worker does alone what it can do in that time.
     pub fn leave_call(&self, wake: Option<&Wake>) -> bool {
         wake.is_some_and(|wake| {
-            let pool = Arc::clone(&self.pool);
+            let pool = Arc::clone(self.pool());
             wake.leave(move || pool.take_call())
         })
     }

@@ -7,6 +7,7 @@ mod account;
 mod attach;
 mod batch;
 mod core;
+mod fork;
 mod guard;
 mod held;
 mod registration;
@@ -27,6 +28,8 @@ mod _native {
     use crate::batch::{Batch, Claims};
     #[pymodule_export]
     use crate::core::Core;
+    #[pymodule_export]
+    use crate::fork::Process;
     #[pymodule_export]
     use crate::guard::Guard;
     #[pymodule_export]

@@ -43,14 +43,14 @@ impl Registration {
     /// Counts the worker.
     fn register(&self) {
         let mut stage = self.stage();
-        self.core.get().pool.register();
+        self.core.get().pool().register();
         *stage = Stage::Registered { tasks: 0 };
     }
 
     /// Counts the worker, and `tasks` more, if it would help then. Returns whether it does.
     fn recruit(&self, tasks: usize) -> bool {
         let mut stage = self.stage();
-        let recruited = self.core.get().pool.recruit(tasks);
+        let recruited = self.core.get().pool().recruit(tasks);
         if recruited {
             *stage = Stage::Registered { tasks };
         }
@@ -82,7 +82,7 @@ impl Registration {
     /// begun. Returns whether it has not, and never will. Again, it does nothing.
     fn revoke(&self) -> bool {
         let mut stage = self.stage();
-        let pool = &self.core.get().pool;
+        let pool = self.core.get().pool();
         match *stage {
             Stage::Claimed => return false,
             Stage::Registered { tasks } => {

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 
 use crate::account::{Account, take_one};
 use crate::attach::Sign;
+use crate::fork::{Process, Unshared};
 
 /// For how long greenlets may look out one after another in the hub's place, which does
 /// nothing else meanwhile: no timer fires, and no descriptor is seen to be ready.
@@ -75,6 +76,9 @@ pub struct Wake {
     found: Mutex<Option<bool>>,
     /// `None` once it is closed.
     ends: Mutex<Option<Ends>>,
+    /// A child of this process takes, posts and locks nothing here: the list is the parent's, whose
+    /// threads may have locked it.
+    process: Process,
     /// How many times the hub has been woken for messages, or has looked out for some.
     attended: AtomicUsize,
     /// The clock of the hub's thread, if it is known, and what reads it.
@@ -83,7 +87,7 @@ pub struct Wake {
 }
 
 struct Ends {
-    reader: OwnedFd,
+    reader: Unshared,
     /// `None` where one descriptor serves both ends.
     writer: Option<OwnedFd>,
 }
@@ -105,7 +109,11 @@ impl Wake {
             looks_out: AtomicBool::new(false),
             stand_in_since: Mutex::new(None),
             found: Mutex::new(None),
-            ends: Mutex::new(Some(Ends { reader, writer })),
+            ends: Mutex::new(Some(Ends {
+                reader: Unshared::new(reader),
+                writer,
+            })),
+            process: Process::new(),
             attended: AtomicUsize::new(0),
             clock,
             read_clock: py.import("time")?.getattr("clock_gettime_ns")?.unbind(),
@@ -116,13 +124,21 @@ impl Wake {
     fn fileno(&self) -> i32 {
         lock(&self.ends)
             .as_ref()
-            .map_or(-1, |ends| ends.reader.as_raw_fd())
+            .map_or(-1, |ends| ends.reader.as_fd().as_raw_fd())
     }
 
     /// Closes the descriptor of a hub that has been destroyed. Messages may
-    /// still be posted; they wake nobody.
+    /// still be posted; they wake nobody. A forked child closes its own when this is dropped.
     fn close(&self) {
-        lock(&self.ends).take();
+        if !self.inherited() {
+            lock(&self.ends).take();
+        }
+    }
+
+    /// Whether the list is a parent process's.
+    #[getter]
+    fn inherited(&self) -> bool {
+        self.process.forked()
     }
 
     /// Adds a message; wakes the hub if nothing else has. Any thread may call it.
@@ -184,6 +200,9 @@ impl Wake {
     /// Answers a wake-up: takes all messages, for the next delivery. For the hub's thread, as are
     /// the rest.
     fn drain(&self) -> bool {
+        if self.inherited() {
+            return false;
+        }
         if let Some(ends) = &*lock(&self.ends) {
             // The descriptor is emptied first: a message that comes now rings anew.
             let _ = rustix::io::read(ends.reader.as_fd(), &mut [0_u8; 8]);
@@ -196,6 +215,9 @@ impl Wake {
 
     /// Takes what there is, without answering a wake-up, and puts a message behind it.
     fn defer(&self, message: Py<PyAny>) {
+        if self.inherited() {
+            return;
+        }
         let messages = self.outbox.collect();
         let mut tray = lock(&self.tray);
         tray.extend(messages);
@@ -206,6 +228,9 @@ impl Wake {
     /// `None` if there is nothing left. A reply whose greenlet waits is something else: nothing
     /// switches from here.
     fn deliver_values(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        if self.inherited() {
+            return Ok(None);
+        }
         let delivered = lock(&self.taken).take();
         drop(delivered);
         self.deliver_leading_values(py)?;
@@ -231,12 +256,12 @@ impl Wake {
     /// Whether there is something to deliver.
     #[getter]
     fn undelivered(&self) -> bool {
-        !lock(&self.tray).is_empty()
+        !self.inherited() && !lock(&self.tray).is_empty()
     }
 
     /// Whether it is worth the hub's time to look out before it sleeps.
     fn look_out_pays(&self) -> bool {
-        self.outbox.look_out_pays()
+        !self.inherited() && self.outbox.look_out_pays()
     }
 
     /// Whether looking out has paid of late. If not, the hub sleeps: it would be late for all else.
@@ -250,7 +275,7 @@ impl Wake {
     /// has nothing else to do.
     fn look_out(&self, py: Python<'_>) -> bool {
         *lock(&self.stand_in_since) = None;
-        self.undelivered() || self.watch(py)
+        !self.inherited() && (self.undelivered() || self.watch(py))
     }
 
     /// Does the same in the hub's place, unless others have done it for so long that the hub must have its
@@ -284,14 +309,20 @@ impl Wake {
 
     /// Adds a message; wakes the hub if nothing else has.
     pub fn post(&self, message: Message) {
+        if self.inherited() {
+            return;
+        }
         if self.outbox.push(message)
             && let Some(ends) = &*lock(&self.ends)
         {
             self.attended.fetch_add(1, Ordering::Relaxed);
-            let fd = ends.writer.as_ref().unwrap_or(&ends.reader);
+            let fd = ends
+                .writer
+                .as_ref()
+                .map_or(ends.reader.as_fd(), AsFd::as_fd);
             // It fails only if the counter or the pipe is full, and then the
             // descriptor is readable already.
-            let _ = rustix::io::write(fd.as_fd(), &1_u64.to_ne_bytes());
+            let _ = rustix::io::write(fd, &1_u64.to_ne_bytes());
         }
     }
 
@@ -343,7 +374,7 @@ impl Wake {
     /// Whether anybody may look out in the hub's place. It is about to deliver what there is; and now
     /// and then it has a turn of its own.
     fn may_stand_in(&self) -> bool {
-        if self.undelivered() {
+        if self.inherited() || self.undelivered() {
             return false;
         }
         let mut since = lock(&self.stand_in_since);

@@ -14,6 +14,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::account::Account;
 use crate::attach::{Hold, detached, stay_away};
 use crate::core::{Core, Job};
+use crate::fork::Process;
 use crate::slice::Slice;
 use crate::wake::{Message, Wake};
 
@@ -32,8 +33,8 @@ pub struct Worker {
     between: Mutex<Between>,
     /// Whether the pool counts the worker.
     registered: AtomicBool,
-    /// Whether this is a forked child, where pool and hub's list are the parent's.
-    inherited: AtomicBool,
+    /// In a child of this process, pool and hub's list are the parent's.
+    process: Process,
     slice: Slice,
     desk: Mutex<Desk>,
 }
@@ -125,7 +126,7 @@ impl Worker {
             }),
             new_context: new_context.unbind(),
             registered: AtomicBool::new(true),
-            inherited: AtomicBool::new(false),
+            process: Process::new(),
             slice: Slice::new(),
             desk: Mutex::new(Desk {
                 hold: Hold::new(py)?,
@@ -159,8 +160,9 @@ impl Worker {
     }
 
     /// Has the greenlet run in an empty context, which shows at little cost whether a task has set
-    /// anything there.
+    /// anything there. Fails in a forked child.
     fn clear_context(&self, py: Python<'_>) -> PyResult<()> {
+        self.check_parent()?;
         let empty = self.new_context.call0(py)?;
         self.greenlet
             .setattr(py, intern!(py, "gr_context"), &empty)?;
@@ -174,12 +176,13 @@ impl Worker {
 
     /// Whether a task has left something behind in its thread: a variable of its context, or one
     /// of the interpreter's hooks that is not the thread's own. Runs no code of the program's. It does not
-    /// notice a task that puts another context in this one's place.
+    /// notice a task that puts another context in this one's place. A task that has forked leaves something, in the child.
     pub fn has_traces(&self, py: Python<'_>) -> bool {
-        !self.between.lock().is_ok_and(|between| {
-            self.has_own_hooks(py, &between)
-                && between.context.bind(py).len().is_ok_and(|len| len == 0)
-        })
+        self.process.forked()
+            || !self.between.lock().is_ok_and(|between| {
+                self.has_own_hooks(py, &between)
+                    && between.context.bind(py).len().is_ok_and(|len| len == 0)
+            })
     }
 
     /// Takes the hooks that the thread has now for its own: a task leaves them alone. A hook that
@@ -229,7 +232,7 @@ impl Worker {
             desk.hold.count(1);
             desk.taken.take()
         };
-        self.core.get().pool.finish(usize::from(taken.is_some()));
+        self.core.get().pool().finish(usize::from(taken.is_some()));
         Ok(())
     }
 
@@ -265,26 +268,24 @@ impl Worker {
     }
 
     /// The job that was taken and has not ended: for a worker that something has
-    /// hit outside of its task.
+    /// hit outside of its task. A forked child has none: it is the parent's.
     pub fn taken(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        if self.process.forked() {
+            return Ok(None);
+        }
         let desk = self.desk.lock().map_err(poisoned)?;
         Ok(desk.taken.as_ref().map(|job| job.clone_ref(py)))
-    }
-
-    /// In a forked child, leaves all that is the parent's alone. Its task may have forked, and go on.
-    fn abandon(&self) {
-        self.inherited.store(true, Ordering::Relaxed);
     }
 
     /// Sends the message that was left, and takes back the registration unless
     /// the pool has: for a worker that takes no more jobs. Again, it does nothing.
     fn leave(&self, py: Python<'_>) -> PyResult<()> {
         self.listing.leave(py)?;
-        if self.inherited.load(Ordering::Relaxed) {
+        if self.process.forked() {
             return Ok(());
         }
         if self.registered.swap(false, Ordering::Relaxed) {
-            self.core.get().pool.unregister();
+            self.core.get().pool().unregister();
         }
         let outgoing = self.desk.lock().map_err(poisoned)?.outgoing(py);
         if let Some((wake, message)) = outgoing {
@@ -302,9 +303,9 @@ impl Worker {
 }
 
 impl Worker {
-    /// Fails in a forked child.
+    /// Fails in a forked child: the worker's task has forked, and goes on.
     pub fn check_parent(&self) -> PyResult<()> {
-        if self.inherited.load(Ordering::Relaxed) {
+        if self.process.forked() {
             return Err(PyRuntimeError::new_err("the pool is the parent's"));
         }
         Ok(())
@@ -326,7 +327,7 @@ impl Worker {
         if !self.registered.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let pool = &self.core.get().pool;
+        let pool = self.core.get().pool();
         self.let_go()?;
         let (may_stay, job_time) = {
             let desk = self.desk.lock().map_err(poisoned)?;
@@ -409,7 +410,7 @@ impl Worker {
     /// Wakes one more worker if jobs wait, or leaves it to the hub.
     fn call_next(&self, wake: Option<&Wake>) {
         let core = self.core.get();
-        core.pool
+        core.pool()
             .call_next_unless(&self.place, || core.leave_call(wake));
     }
 

@@ -617,6 +617,18 @@ impl<T, R> Batch<T, R> {
         results
     }
 
+    /// Whether a thread is at the batch just now. A forked child with one thread learns from it
+    /// whether the lock will never be free. Does not block.
+    ///
+    /// ```
+    /// # use hubpool::binding::{Batch, Order};
+    /// assert!(!Batch::<u32, u32>::new(Order::Input, None).is_locked());
+    /// ```
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.state.try_lock().is_none()
+    }
+
     /// Shows all items that wait, but for those in [hands](Hand), and all results that have not been taken; none
     /// if another thread is at the batch just now. For collectors of garbage. Any thread; does not
     /// block. The calls are made under the batch's lock: they must not call the batch.

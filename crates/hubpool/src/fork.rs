@@ -8,8 +8,17 @@
 use std::sync::OnceLock;
 
 /// One value for this process, and a new one for each child that is forked.
+///
+/// ```
+/// use hubpool::binding::PerProcess;
+/// use std::sync::Mutex;
+///
+/// let value = PerProcess::new(Mutex::new(7));
+/// // A child does not touch the parent's lock, which a thread may hold that it does not have.
+/// assert_eq!(*value.get(|_| Mutex::new(0)).lock().unwrap(), 7);
+/// ```
 #[derive(Debug)]
-pub(crate) struct PerProcess<T> {
+pub struct PerProcess<T> {
     value: T,
     #[cfg(unix)]
     guard: forkguard::Guard,
@@ -18,7 +27,11 @@ pub(crate) struct PerProcess<T> {
 
 impl<T> PerProcess<T> {
     /// A value for the process that calls.
-    pub(crate) fn new(value: T) -> Self {
+    ///
+    /// ```
+    /// hubpool::binding::PerProcess::new(7);
+    /// ```
+    pub fn new(value: T) -> Self {
         Self {
             value,
             #[cfg(unix)]
@@ -28,8 +41,13 @@ impl<T> PerProcess<T> {
     }
 
     /// This process's value. A child makes its own from its parent's, of which it may use no lock.
+    ///
+    /// ```
+    /// let value = hubpool::binding::PerProcess::new(7);
+    /// assert_eq!(*value.get(|parents| parents + 1), 7);
+    /// ```
     #[inline]
-    pub(crate) fn get(&self, make: impl Fn(&T) -> T) -> &T {
+    pub fn get(&self, make: impl Fn(&T) -> T) -> &T {
         let mut here = self;
         while here.is_inherited() {
             here = here
@@ -48,9 +66,13 @@ impl<T> PerProcess<T> {
         Some(&here.value)
     }
 
-    /// Whether the value is a parent's.
+    /// Whether the value that this was made with is a parent's: a child calls.
+    ///
+    /// ```
+    /// assert!(!hubpool::binding::PerProcess::new(7).is_inherited());
+    /// ```
     #[inline]
-    fn is_inherited(&self) -> bool {
+    pub fn is_inherited(&self) -> bool {
         #[cfg(unix)]
         return self.guard.clone().detected_fork();
         #[cfg(not(unix))]
