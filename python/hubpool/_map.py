@@ -8,6 +8,7 @@ once, and can end the greenlet. A few items that are there already are fed at on
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from itertools import islice
@@ -25,7 +26,7 @@ from hubpool._worker import Failure
 from hubpool.exceptions import TaskCancelledError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from hubpool.threadpool import ThreadPool
 
@@ -397,11 +398,11 @@ class IMapUnordered(Generic[_T]):
         self._feed = _Feed(pool, func, iterables, self._ordered, limit or None)
         self._feed.start()
 
-    def __del__(self) -> None:
-        # Who has begun to read and drops it wants no more of it. Who never
-        # reads wants the function called. The iterables may have been refused.
-        # It may not have come to be whole.
-        if getattr(self, "_begun", False):
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        # A reader that has begun and drops the iterator wants no more of the map; the function of a
+        # map that nobody reads is called. An iterator whose iterables were refused is not whole.
+        # At the end of the interpreter greenlets cannot be ended any more.
+        if getattr(self, "_begun", False) and not _is_finalizing():
             feed = self._feed
             if feed.wake.is_here():
                 feed.give_up()
