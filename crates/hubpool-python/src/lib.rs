@@ -20,7 +20,9 @@ mod worker;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// On a free-threaded CPython the import turns the interpreter's lock on, as gevent's does: a job is
+// settled in several steps that only the lock makes one.
+#[pymodule(gil_used = true)]
 mod _native {
     #[pymodule_export]
     use crate::account::Account;
