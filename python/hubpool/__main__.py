@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 import types
 from importlib.machinery import SourceFileLoader
 from typing import TYPE_CHECKING
 
-from hubpool import patch
+from hubpool import _cpython, patch
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -93,7 +92,7 @@ def run_script(path: str) -> None:
 def _run_module(name: str, by_name: bool) -> None:
     """Run a module, or what a directory or archive has in its place, as the interpreter does."""
     sys.modules["__main__"] = _new_main()
-    runpy._run_module_as_main(name, by_name)  # type: ignore[attr-defined] # a private name
+    _cpython.run_module_as_main(name, by_name)
 
 
 def _new_main() -> types.ModuleType:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from concurrent.futures._base import LOGGER
 from typing import TYPE_CHECKING, Any
 
 from gevent.greenlet import Greenlet
 from greenlet import GreenletExit
 
 from hubpool import _fork, _gevent
+from hubpool._cpython import LOGGER
 from hubpool._hub import in_worker_thread
 from hubpool._link import HubLink
 

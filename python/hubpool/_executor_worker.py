@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from concurrent.futures._base import LOGGER
 from concurrent.futures.thread import BrokenThreadPool
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hubpool import _exit, _fork, _gevent
+from hubpool import _cpython, _exit, _fork, _gevent
+from hubpool._cpython import LOGGER
 from hubpool._crew import Crew
 from hubpool._future import Future
 from hubpool._worker import _Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hubpool._native import Core, Registration, Worker
     from hubpool.executor import ThreadPoolExecutor
 
@@ -25,7 +27,15 @@ BROKEN = "A thread initializer failed, the thread pool is not usable anymore"
 class ExecutorCrew(Crew):
     """The threads of a :class:`ThreadPoolExecutor`, and what they need to know of it."""
 
-    __slots__ = ("executor", "initargs", "initializer", "name_prefix", "numbers")
+    __slots__ = (
+        "broken_class",
+        "contexts",
+        "executor",
+        "initargs",
+        "initializer",
+        "name_prefix",
+        "numbers",
+    )
 
     def __init__(self, core: Core, executor: ThreadPoolExecutor) -> None:
         super().__init__(core)
@@ -37,6 +47,11 @@ class ExecutorCrew(Crew):
         self.name_prefix = executor._thread_name_prefix
         self.initializer = executor._initializer
         self.initargs = executor._initargs
+        self.contexts = executor._contexts
+        # From CPython 3.14 on a subclass may say what it raises.
+        self.broken_class: Callable[[str | bool], RuntimeError] = getattr(
+            executor, "BROKEN", BrokenThreadPool
+        )
 
     def adjust(self) -> None:
         """Start threads for what is queued; run it here if the interpreter is about to exit."""
@@ -70,8 +85,43 @@ class ExecutorCrew(Crew):
         futures: list[Future[Any]] = []
         while self.core.take_newest(futures):
             pass
-        for future in reversed(futures):
-            future.run()
+        context = None
+        if futures and self.contexts is not None:
+            context = self.contexts.create()
+            self.contexts.enter(context)
+        try:
+            for future in reversed(futures):
+                future.run()
+        finally:
+            if context is not None:
+                context.finalize()
+
+
+class WorkerContexts:
+    """What an executor's own ``prepare_context`` has its tasks run in: a context for each worker.
+
+    CPython 3.14 and later know that. ``create`` makes one, and ``resolve`` makes what it runs.
+    """
+
+    __slots__ = ("_here", "_resolve", "create")
+
+    def __init__(self, create: Callable[[], Any], resolve: Callable[..., Any]) -> None:
+        self.create = create
+        self._resolve = resolve
+        #: The context that the calling thread is in.
+        self._here = _gevent.new_local()
+
+    def work(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Return the function and arguments of a future that runs a task in a worker's context."""
+        return self._run, (self._resolve(func, args, kwargs),), {}
+
+    def enter(self, context: Any) -> None:
+        """Initialize a context, and have the calling thread's tasks run there."""
+        context.initialize()
+        self._here.context = context
+
+    def _run(self, task: Any) -> Any:
+        return self._here.context.run(task)
 
 
 class ExecutorWorker(_Worker):
@@ -88,6 +138,10 @@ class ExecutorWorker(_Worker):
         _Worker.__init__(self, crew, f"{crew.name_prefix}_{next(crew.numbers)}")
         self._initializer = crew.initializer
         self._initargs = crew.initargs
+        self._contexts = crew.contexts
+        #: What an executor's own ``prepare_context`` has made for the worker, until it has ended.
+        self._worker_context = None if crew.contexts is None else crew.contexts.create()
+        self._is_initialized = False
         self._first_job = first_job
         #: What the initializer has set. Each task starts in a copy.
         self._context: Any = None
@@ -126,10 +180,10 @@ class ExecutorWorker(_Worker):
 
     def _prepare(self) -> bool:
         # A thread that a task starts takes after this one.
-        threading.current_thread()._daemonic = False  # type: ignore[attr-defined] # a private name
-        if self._initializer is not None:
+        _cpython.set_daemonic(threading.current_thread(), False)
+        if self._initializer is not None or self._contexts is not None:
             try:
-                self._initializer(*self._initargs)
+                self._initialize()
             except BaseException:  # noqa: BLE001 - it is logged, and breaks the executor
                 LOGGER.critical("Exception in initializer:", exc_info=True)
                 self._break()
@@ -137,13 +191,28 @@ class ExecutorWorker(_Worker):
             self._context = self.gr_context
         return True
 
+    def _initialize(self) -> None:
+        if self._contexts is not None:
+            self._contexts.enter(self._worker_context)
+            self._is_initialized = True
+        elif self._initializer is not None:
+            self._initializer(*self._initargs)
+
+    def _finalize(self) -> None:
+        context, self._worker_context = self._worker_context, None
+        if context is not None and self._is_initialized:
+            try:
+                context.finalize()
+            except BaseException:  # noqa: BLE001 - it is logged, and nobody awaits it
+                LOGGER.critical("Exception in worker", exc_info=True)
+
     def _break(self) -> None:
         """Fail all that is queued, and all that comes."""
         executor = self._crew.executor()
         if executor is not None:
-            executor._broken = BROKEN  # type: ignore[assignment] # as the standard library does
+            executor._broken = BROKEN
         self._core.close()
-        self._crew.fail_queue(BrokenThreadPool(BROKEN))
+        self._crew.fail_queue(self._crew.broken_class(BROKEN))
 
     def _run_job(self, place: Worker) -> bool:
         job = place.taken()
@@ -185,6 +254,7 @@ class ExecutorWorker(_Worker):
         if self._abandoned:
             return
         try:
+            self._finalize()
             super()._leave()
         finally:
             self.alive.discard(self)

@@ -6,9 +6,8 @@ nothing more. What is submitted to a pool that has no thread then runs where it 
 
 from __future__ import annotations
 
-import threading
-
 from hubpool import _fork
+from hubpool._cpython import register_atexit
 from hubpool._limit import thread_limit
 
 begun = False
@@ -23,4 +22,4 @@ def begin() -> None:
 
 
 # What is registered later is called before: the executor begins the exit itself.
-threading._register_atexit(begin)  # type: ignore[attr-defined] # a private name
+register_atexit(begin)

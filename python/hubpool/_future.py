@@ -5,14 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 from concurrent.futures import BrokenExecutor, CancelledError, InvalidStateError
-from concurrent.futures._base import (
-    CANCELLED,
-    CANCELLED_AND_NOTIFIED,
-    FINISHED,
-    LOGGER,
-    PENDING,
-    RUNNING,
-)
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gevent.hub import Waiter, get_hub, sleep
@@ -22,6 +14,15 @@ from greenlet import gettrace
 from hubpool import _fork, _gevent
 from hubpool._callback import CallbackLink, call_callback, hub_for_callback
 from hubpool._check import check_seconds
+from hubpool._cpython import (
+    CANCELLED,
+    CANCELLED_AND_NOTIFIED,
+    FINISHED,
+    LOGGER,
+    PENDING,
+    RUNNING,
+    invoke_callbacks,
+)
 from hubpool._hub import may_wait_here, pass_by_hub
 from hubpool._link import HubLink, Link, Notice, WaitLink
 
@@ -262,7 +263,7 @@ class Future(concurrent.futures.Future[_T]):
         for link in links:
             link.announce()
         if self._done_callbacks:
-            self._invoke_callbacks()  # type: ignore[attr-defined] # a private name
+            invoke_callbacks(self)
 
     def add_done_callback(self, fn: Callable[[Future[_T]], object]) -> None:
         """Call ``fn(future)`` once the future is done; now if it is.

@@ -48,22 +48,17 @@ native_sleep: Callable[[float], None] = monkey.get_original("time", "sleep")
 new_lock: Callable[[], Any] = _threading.Lock
 new_rlock: Callable[[], Any] = monkey.get_original("_thread", "RLock")
 
+#: What :func:`threading.setprofile` and :func:`threading.settrace` have set, by the names that
+#: :mod:`gevent.threadpool` has for the functions.
+get_thread_profile: Callable[[], Any] = threading.getprofile
+get_thread_trace: Callable[[], Any] = threading.gettrace
+
 
 def format_hub(hub: Any) -> str:
     """Return what the pool's and its workers' descriptions say of a hub."""
     if hub is None:
         return "<missing>"
     return f"<{type(hub).__name__} at 0x{id(hub):x} thread_ident=0x{hub.thread_ident:x}>"
-
-
-def get_thread_profile() -> Any:
-    """Return what :func:`threading.setprofile` has set."""
-    return threading._profile_hook
-
-
-def get_thread_trace() -> Any:
-    """Return what :func:`threading.settrace` has set."""
-    return threading._trace_hook  # type: ignore[attr-defined] # a private name
 
 
 def is_main_thread() -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures._base import FINISHED
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
+from hubpool._cpython import FINISHED
 from hubpool._hub import hub_wake
 
 if TYPE_CHECKING:

@@ -9,15 +9,13 @@ from __future__ import annotations
 from types import BuiltinFunctionType
 from typing import Any
 
-_NAMES = frozenset(
-    {"getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getnameinfo"}
-)
+from hubpool._cpython import LOOKUP_MODULE, LOOKUPS
 
 
 def is_lookup(func: Any) -> bool:
     """Whether the function is one that looks a name up."""
     return (
         type(func) is BuiltinFunctionType
-        and func.__module__ == "_socket"
-        and func.__name__ in _NAMES
+        and func.__module__ == LOOKUP_MODULE
+        and func.__name__ in LOOKUPS
     )

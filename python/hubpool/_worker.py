@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gevent import monkey
 from greenlet import getcurrent, greenlet
 
-from hubpool import _fork, _gevent, from_thread
+from hubpool import _cpython, _fork, _gevent, from_thread
 from hubpool._account import Failed
 from hubpool._gevent_threadpool import TaskHooks
 from hubpool._hub import mark_worker_thread
@@ -21,6 +21,8 @@ from hubpool._native import Batch, Claims, Registration, Tasks, Wake, Worker, na
 from hubpool._report import Unretrieved
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hubpool._crew import Crew, PoolCrew
 
 _numbers = itertools.count(1)
@@ -122,7 +124,7 @@ class _Worker(TaskHooks, greenlet):
 
     def run(self) -> None:
         """Pull jobs until the core lets the worker go."""
-        threads = threading._active  # type: ignore[attr-defined] # a private name
+        threads = _cpython.active_threads
         ident = threading.get_ident()
         try:
             mark_worker_thread()
@@ -222,9 +224,8 @@ class _Worker(TaskHooks, greenlet):
         if hub_of_worker is not None:
             hub_of_worker.destroy(True)
 
-    def _has_no_hooks(self) -> bool:
-        """Whether there is nothing to do before a task, or after one that leaves nothing."""
-        return threading._profile_hook is None and threading._trace_hook is None  # type: ignore[attr-defined] # private names
+    #: Whether there is nothing to do before a task, or after one that leaves nothing.
+    _has_no_hooks: Callable[[], bool] = staticmethod(_cpython.has_no_thread_hooks)
 
     def _run_task(  # noqa: PLR0913, PLR0917 - the parts of a task
         self, func: Any, args: Any, kwargs: Any, result: Any, context: Any, place: Worker
@@ -294,7 +295,7 @@ class _WorkerGreenlet(_Worker):
         self._abandoned = self._left = True
 
     def _has_no_hooks(self) -> bool:
-        return self._overrides_no_hooks() and _Worker._has_no_hooks(self)
+        return self._overrides_no_hooks() and _cpython.has_no_thread_hooks()
 
     def _overrides_no_hooks(self) -> bool:
         kind, own = type(self), self.__dict__
@@ -425,14 +426,14 @@ class _WorkerGreenlet(_Worker):
         func = batch.func
         zipped = batch.zipped
         slot = claims.slot
-        hooks = threading
+        hooks = _cpython.hooks
         item = None
         try:
             while not claims.left:
                 try:
                     for item in claims:
                         # The short way is for items around which there is nothing to do.
-                        if plain and hooks._profile_hook is None and hooks._trace_hook is None:  # type: ignore[attr-defined] # private names
+                        if plain and hooks._profile_hook is None and hooks._trace_hook is None:
                             slot[0] = func(*item) if zipped else func(item)
                         else:
                             slot[0], go_on = self._run_item(

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import concurrent.futures
 import math
-import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures.thread import BrokenThreadPool
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
 from gevent.hub import get_hub
 
-from hubpool import _exit, _fork, _gevent
+from hubpool import _cpython, _exit, _fork, _gevent
 from hubpool._check import MOST_WORKERS, check_seconds, class_name
-from hubpool._executor_worker import ExecutorCrew, ExecutorWorker
+from hubpool._executor_worker import ExecutorCrew, ExecutorWorker, WorkerContexts
 from hubpool._future import Future
 from hubpool._hub import may_wait_here, wake_here
 from hubpool._native import Core
@@ -36,7 +34,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     Its threads are native also where :mod:`threading` is monkey-patched. Any
     greenlet of any thread may use it; waiting lets other greenlets run where the
     thread has a hub. Arguments, defaults and errors are those of
-    :class:`concurrent.futures.ThreadPoolExecutor`.
+    :class:`concurrent.futures.ThreadPoolExecutor` of the same CPython. So on CPython 3.14
+    and later a subclass may override ``prepare_context`` and ``BROKEN``.
 
     As with gevent's executor, a task that a greenlet has submitted keeps the hub's loop from
     ending: greenlets may wait for what the task will do, and :func:`gevent.wait` waits for it.
@@ -59,10 +58,19 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         thread_name_prefix: str = "",
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
+        **ctxkwargs: Any,
     ) -> None:
         _check_max_workers(max_workers)
         _fork.settle()
-        super().__init__(max_workers, thread_name_prefix, initializer, initargs)
+        # It checks the arguments, and chooses what is not given.
+        super().__init__(max_workers, thread_name_prefix, initializer, initargs, **ctxkwargs)
+        self._thread_name_prefix = _cpython.name_prefix(self)
+        self._initializer: Any = initializer
+        self._initargs = initargs
+        self._broken: Any = False
+        self._shutdown = False
+        contexts = _cpython.worker_contexts(self)
+        self._contexts = None if contexts is None else WorkerContexts(*contexts)
         if _gevent.is_main_thread():
             get_hub()  # What its greenlets wait for, whatever it is, may be what a task will do.
         self._start_anew()
@@ -111,14 +119,18 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         """
         if self._broken or self._shutdown or _exit.begun:
             raise self._refusal()
-        core = self._core
-        future: Future[_T] = Future((fn, args, kwargs))
+        core, contexts = self._core, self._contexts
+        if contexts is None:
+            work: Any = (fn, args, kwargs)
+        else:
+            work = contexts.work(fn, args, kwargs)
+        future: Future[_T] = Future(work)
         wake = wake_here()
         if wake is not None:
             future.hold = wake.hold_for_task()
         # A thread with an initializer may take its time, or fail: others may
         # come before it.
-        pinned = self._initializer is None
+        pinned = self._initializer is None and contexts is None
         if pinned and core.wants_worker(1) and self._crew.add_if_needed(future):
             return future
         manned = core.submit(future)
@@ -140,7 +152,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
 
     def _refusal(self) -> RuntimeError:
         if self._broken:
-            return BrokenThreadPool(self._broken)
+            return self._crew.broken_class(self._broken)
         what = "interpreter shutdown" if _exit.begun else "shutdown"
         return RuntimeError(f"cannot schedule new futures after {what}")
 
@@ -286,6 +298,6 @@ def _after_fork_in_child() -> None:
 
 
 # This is what the standard library's own executor registers with.
-threading._register_atexit(_at_exit)  # type: ignore[attr-defined] # a private name
+_cpython.register_atexit(_at_exit)
 
 _fork.in_child(_after_fork_in_child)

@@ -436,6 +436,8 @@ def test_a_hub_that_is_destroyed_with_a_task_outstanding_is_quiet(
 def test_a_native_core_tells_whether_there_is_a_worker() -> None:
     core = Core(1)
     task = object()
+    # CPython 3.14 counts one less than those before it.
+    alone = sys.getrefcount(task)
     assert core.submit(task) is False
     assert core.withdraw(object()) is False
     assert core.withdraw(task) is True
@@ -447,7 +449,7 @@ def test_a_native_core_tells_whether_there_is_a_worker() -> None:
     assert core.take_newest(taken) is True
     assert core.take_newest(taken) is False
     assert taken.pop() is task
-    assert sys.getrefcount(task) == 2
+    assert sys.getrefcount(task) == alone
 
 
 def test_a_notice_that_nobody_waits_for_any_more_does_not_stay(pool: hubpool.ThreadPool) -> None:

@@ -29,8 +29,6 @@ pub struct Tasks {
 
 /// Where the program may have put something to do around each task.
 struct Hooks {
-    /// The module `threading`, whose functions leave it there.
-    threading: Py<PyDict>,
     /// The worker's class and its own attributes, which may override the two methods.
     class: Py<PyType>,
     own: Py<PyDict>,
@@ -50,7 +48,6 @@ impl Tasks {
     ) -> PyResult<Self> {
         let greenlet = worker.get().greenlet.bind(py);
         let hooks = Hooks {
-            threading: py.import("threading")?.dict().unbind(),
             class: greenlet.get_type().unbind(),
             own: greenlet.getattr("__dict__")?.cast_into()?.unbind(),
             before,
@@ -123,7 +120,10 @@ impl Tasks {
         let Ok(task) = job.cast::<PyTuple>() else {
             return Ok(false);
         };
-        Ok(task.get_item(CONTEXT)?.is_none() && self.hooks.are_none(job.py())?)
+        let py = job.py();
+        Ok(task.get_item(CONTEXT)?.is_none()
+            && !self.worker.get().thread_hooks.are_set(py)
+            && self.hooks.are_none(py)?)
     }
 }
 
@@ -139,17 +139,8 @@ impl Hooks {
         Ok(account.cast_into()?.unbind())
     }
 
-    /// Whether there are none.
+    /// Whether the worker's class and its own attributes have none.
     fn are_none(&self, py: Python<'_>) -> PyResult<bool> {
-        let threading = self.threading.bind(py);
-        for hook in [intern!(py, "_profile_hook"), intern!(py, "_trace_hook")] {
-            if threading
-                .get_item(hook)?
-                .is_some_and(|hook| !hook.is_none())
-            {
-                return Ok(false);
-            }
-        }
         let before = intern!(py, "_before_run_task");
         Ok(!self.overrides(py, before, &self.before)? && !self.overrides_after(py)?)
     }

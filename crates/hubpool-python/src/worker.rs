@@ -28,6 +28,7 @@ pub struct Worker {
     listing: Listing,
     get_hub_if_exists: Py<PyAny>,
     hooks: Hooks,
+    pub thread_hooks: ThreadHooks,
     /// The class of contexts.
     new_context: Py<PyAny>,
     between: Mutex<Between>,
@@ -61,11 +62,10 @@ struct Between {
     trace: Py<PyAny>,
 }
 
-/// The functions that tell the hooks of the calling thread, and the module whose hooks each task gets.
+/// The functions that tell the hooks of the calling thread.
 struct Hooks {
     getprofile: Py<PyAny>,
     gettrace: Py<PyAny>,
-    threading: Py<PyDict>,
 }
 
 impl Desk {
@@ -100,8 +100,9 @@ impl Worker {
         let sys = py.import("sys")?;
         let threading = py.import("threading")?;
         let thread = threading.call_method0("current_thread")?;
+        let cpython = py.import("hubpool._cpython")?;
         let listing = Listing {
-            threads: threading.getattr("_active")?.cast_into()?.unbind(),
+            threads: cpython.getattr("active_threads")?.cast_into()?.unbind(),
             number: thread.getattr("ident")?.unbind(),
             thread: thread.unbind(),
         };
@@ -117,8 +118,8 @@ impl Worker {
             hooks: Hooks {
                 getprofile: sys.getattr("getprofile")?.unbind(),
                 gettrace: sys.getattr("gettrace")?.unbind(),
-                threading: threading.dict().unbind(),
             },
+            thread_hooks: cpython.getattr("thread_hooks")?.extract()?,
             between: Mutex::new(Between {
                 context: new_context.call0()?.unbind(),
                 profile: py.None(),
@@ -191,12 +192,9 @@ impl Worker {
         if self.has_own_hooks(py, &*self.between.lock().map_err(poisoned)?) {
             return Ok(());
         }
-        let profile = self
-            .hooks
-            .own(self.hooks.profile(py)?, intern!(py, "_profile_hook"))?;
-        let trace = self
-            .hooks
-            .own(self.hooks.trace(py)?, intern!(py, "_trace_hook"))?;
+        let of_tasks = &self.thread_hooks;
+        let profile = of_tasks.own(self.hooks.profile(py)?, &of_tasks.1)?;
+        let trace = of_tasks.own(self.hooks.trace(py)?, &of_tasks.2)?;
         let mut between = self.between.lock().map_err(poisoned)?;
         let old = (
             std::mem::replace(&mut between.profile, profile),
@@ -463,14 +461,29 @@ impl Hooks {
     fn trace<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.gettrace.bind(py).call0()
     }
+}
 
-    /// A hook of the thread's, or `None` if it is the one that `threading` sets for each task.
-    fn own(&self, hook: Bound<'_, PyAny>, of_tasks: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+/// What `threading` has been told to set in each thread: where it is kept, and under which names.
+#[derive(FromPyObject)]
+pub struct ThreadHooks(Py<PyDict>, Py<PyString>, Py<PyString>);
+
+impl ThreadHooks {
+    /// Whether there is a hook. One that cannot be read counts as one.
+    pub fn are_set(&self, py: Python<'_>) -> bool {
+        let is_set = |name: &Py<PyString>| {
+            let hook = self.0.bind(py).get_item(name.bind(py));
+            !hook.is_ok_and(|hook| hook.is_none_or(|hook| hook.is_none()))
+        };
+        is_set(&self.1) || is_set(&self.2)
+    }
+
+    /// A hook of the thread's, or `None` if it is the one that `threading` sets for each task under that name.
+    fn own(&self, hook: Bound<'_, PyAny>, name: &Py<PyString>) -> PyResult<Py<PyAny>> {
         let py = hook.py();
         if hook.is_none() {
             return Ok(hook.unbind());
         }
-        let of_tasks = self.threading.bind(py).get_item(of_tasks)?;
+        let of_tasks = self.0.bind(py).get_item(name.bind(py))?;
         let is_own = of_tasks.is_none_or(|of_tasks| !of_tasks.is(&hook));
         Ok(if is_own { hook.unbind() } else { py.None() })
     }

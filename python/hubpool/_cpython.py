@@ -1,0 +1,203 @@
+"""What hubpool uses of CPython beyond its documented interface.
+
+No other module of the package touches a private name of the standard library, so what a new
+version of CPython can break stands here, in a table: `NAMES` says what each name is needed for,
+and what happens where CPython lacks it. A test looks for each of them. The modules that take long
+to import are imported when a name of theirs is first asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    #: The states of a future, and where :mod:`concurrent.futures` logs.
+    PENDING: str
+    RUNNING: str
+    CANCELLED: str
+    CANCELLED_AND_NOTIFIED: str
+    FINISHED: str
+    LOGGER: logging.Logger
+
+    #: Every thread that :mod:`threading` knows, by its number.
+    active_threads: dict[int, threading.Thread]
+    #: Has a function called when the interpreter begins to exit.
+    register_atexit: Callable[[Callable[[], object]], object]
+    #: Calls what was added to a future with ``add_done_callback``.
+    invoke_callbacks: Callable[[Future[Any]], object]
+    #: Does what ``python -m`` does.
+    run_module_as_main: Callable[[str, bool], object]
+
+
+_VERSION = ".".join(map(str, sys.version_info[:3]))
+
+
+class Name(NamedTuple):
+    """A private name of CPython's, and what happens on a CPython that lacks it."""
+
+    module: str
+    #: Below the module. ``Class()`` stands for an instance that is made without arguments.
+    path: str
+    without: str
+
+    def find(self) -> Any:
+        """Return what the name stands for.
+
+        :raises ImportError: if CPython lacks it; the message says what that means.
+        """
+        try:
+            value: Any = import_module(self.module)
+            for part in self.path.split("."):
+                value = getattr(value, part.removesuffix("()"))
+                if part.endswith("()"):
+                    value = value()
+        except (ImportError, AttributeError) as error:
+            raise ImportError(
+                f"hubpool uses {self}, which CPython {_VERSION} lacks: {self.without}"
+            ) from error
+        return value
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.path}"
+
+
+_EXECUTOR = "the import of hubpool.ThreadPoolExecutor fails"
+_STATE = f"{_EXECUTOR}: a future has its states in common with concurrent.futures.wait()"
+_HOOKS = "the import of hubpool fails: a worker could not see that a hook was set"
+_LOOKUP = "a lookup of a name waits for its turn in the hub's pool, behind the pool's tasks"
+
+#: What each name of this module stands for.
+FOUND = {
+    "active_threads": Name(
+        "threading",
+        "_active",
+        "the import of hubpool fails: threading.enumerate() could not show workers",
+    ),
+    "register_atexit": Name(
+        "threading",
+        "_register_atexit",
+        "the import of hubpool fails: nothing would run an executor's queue at exit",
+    ),
+    "run_module_as_main": Name(
+        "runpy", "_run_module_as_main", "`python -m hubpool -m module` fails"
+    ),
+    "invoke_callbacks": Name(
+        "concurrent.futures._base", "Future._invoke_callbacks", f"{_EXECUTOR}: callbacks are lost"
+    ),
+    "LOGGER": Name("concurrent.futures._base", "LOGGER", f"{_EXECUTOR}: errors would be silent"),
+    "PENDING": Name("concurrent.futures._base", "PENDING", _STATE),
+    "RUNNING": Name("concurrent.futures._base", "RUNNING", _STATE),
+    "CANCELLED": Name("concurrent.futures._base", "CANCELLED", _STATE),
+    "CANCELLED_AND_NOTIFIED": Name("concurrent.futures._base", "CANCELLED_AND_NOTIFIED", _STATE),
+    "FINISHED": Name("concurrent.futures._base", "FINISHED", _STATE),
+}
+
+#: The hooks of :func:`threading.setprofile` and :func:`threading.settrace`. To call the documented
+#: :func:`threading.getprofile` for each task would take several times as long.
+_PROFILE_HOOK = Name("threading", "_profile_hook", _HOOKS)
+_TRACE_HOOK = Name("threading", "_trace_hook", _HOOKS)
+
+#: The module of the C functions that look names up, which gevent's resolver hands to the hub's
+#: pool, and their names.
+LOOKUP_MODULE = "_socket"
+LOOKUPS = frozenset(
+    {"getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getnameinfo"}
+)
+
+_NEW_EXECUTOR = "hubpool.ThreadPoolExecutor() raises AttributeError"
+
+#: Every private name that hubpool uses on each CPython from 3.10 on.
+NAMES: tuple[Name, ...] = (
+    *FOUND.values(),
+    _PROFILE_HOOK,
+    _TRACE_HOOK,
+    *(Name(LOOKUP_MODULE, name, _LOOKUP) for name in sorted(LOOKUPS)),
+    Name(
+        "threading",
+        "Thread()._daemonic",
+        "a thread that an executor's task starts is a daemon, as if a dummy thread had started it",
+    ),
+    Name("concurrent.futures.thread", "ThreadPoolExecutor()._max_workers", _NEW_EXECUTOR),
+    Name("concurrent.futures.thread", "ThreadPoolExecutor()._thread_name_prefix", _NEW_EXECUTOR),
+)
+
+#: The same of what CPython has from 3.14 on.
+NAMES_SINCE_3_14: tuple[Name, ...] = tuple(
+    Name(
+        "concurrent.futures.thread",
+        path,
+        "what a subclass of hubpool.ThreadPoolExecutor says by BROKEN or prepare_context() is lost",
+    )
+    for path in (
+        "ThreadPoolExecutor.BROKEN",
+        "ThreadPoolExecutor.prepare_context",
+        "ThreadPoolExecutor()._create_worker_context",
+        "ThreadPoolExecutor()._resolve_work_item_task",
+    )
+)
+
+#: Where the hooks of :mod:`threading` are. The loop over a map's items alone reads them there by
+#: their names: a function to call in between takes 30 ns an item.
+hooks: Any = threading
+
+#: For the native part: where the hooks of :mod:`threading` are, and their names there.
+thread_hooks: tuple[dict[str, Any], str, str] = (
+    vars(threading),
+    _PROFILE_HOOK.path,
+    _TRACE_HOOK.path,
+)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        private = FOUND.get(name)
+        if private is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = private.find()
+        return value
+
+
+def has_no_thread_hooks() -> bool:
+    """Whether no hook of :func:`threading.setprofile` or :func:`threading.settrace` is set."""
+    return threading._profile_hook is None and threading._trace_hook is None  # type: ignore[attr-defined]
+
+
+def set_daemonic(thread: threading.Thread, daemonic: bool) -> None:
+    """Set what a thread that this one starts takes after it. Unlike ``daemon``, any time."""
+    thread._daemonic = daemonic  # type: ignore[attr-defined]
+
+
+def name_prefix(executor: Any) -> str:
+    """Return the prefix of names of threads that the standard library chose for an executor."""
+    prefix: str = executor._thread_name_prefix
+    return prefix
+
+
+def worker_contexts(executor: Any) -> tuple[Callable[[], Any], Callable[..., Any]] | None:
+    """Return what an executor's own ``prepare_context`` has made; ``None`` if it has none.
+
+    On CPython 3.14 and later that is a function that makes a worker's context, and one that makes a
+    task of a function and its arguments; the context runs the task.
+    """
+    if sys.version_info < (3, 14):
+        return None
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - it takes long to import
+
+    prepare = type(executor).prepare_context
+    standard: Any = ThreadPoolExecutor
+    if getattr(prepare, "__func__", prepare) is standard.prepare_context.__func__:
+        return None
+    return executor._create_worker_context, executor._resolve_work_item_task
+
+
+# What every worker needs of `threading` is looked for at once, and not in the first worker.
+for _private in (_PROFILE_HOOK, _TRACE_HOOK, FOUND["active_threads"], FOUND["register_atexit"]):
+    _private.find()
