@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import threading
+import os
+import sys
 import weakref
 from concurrent.futures.thread import BrokenThreadPool
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hubpool import _cpython, _exit, _fork, _gevent
+from hubpool import _exit, _fork, _gevent
 from hubpool._cpython import LOGGER
 from hubpool._crew import Crew
 from hubpool._future import Future
 from hubpool._worker import _Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hubpool._native import Core, Registration, Worker
     from hubpool.executor import ThreadPoolExecutor
@@ -39,6 +40,7 @@ class ExecutorCrew(Crew):
 
     def __init__(self, core: Core, executor: ThreadPoolExecutor) -> None:
         super().__init__(core)
+        self.workers: Threads = Threads()
         self.executor = weakref.ref(executor)
         self.numbers = itertools.count()
         self._look_at(executor)
@@ -71,6 +73,11 @@ class ExecutorCrew(Crew):
         return True
 
     def _cannot_start(self, error: RuntimeError) -> None:
+        self.fail_queue(error)
+
+    def break_down(self, error: Exception) -> None:
+        """Take no more tasks, and end all that is queued with an error."""
+        self.core.close()
         self.fail_queue(error)
 
     def fail_queue(self, error: Exception) -> None:
@@ -124,18 +131,111 @@ class WorkerContexts:
         return self._here.context.run(task)
 
 
-class ExecutorWorker(_Worker):
-    """A worker of a :class:`ThreadPoolExecutor`, made in any thread.
+#: Thread-local values: the first of each worker's thread, and the last. As a thread ends, CPython
+#: drops its values one after another: the oldest first, or from 3.13 on the newest.
+_first: Any = _gevent.new_local()
+_last: Any = _gevent.new_local()
 
-    It has the name of a thread, and can be joined as one.
+
+class _End:
+    """Calls a function when the last reference to this object has gone."""
+
+    __slots__ = ("_pid", "_tell")
+
+    def __init__(self, tell: Callable[[], object]) -> None:
+        self._tell = tell
+        self._pid = os.getpid()
+
+    def __del__(
+        self,
+        _getpid: Callable[[], int] = os.getpid,
+        _is_finalizing: Callable[[], bool] = sys.is_finalizing,
+    ) -> None:
+        # A forked child drops what the parent's other threads have, before any of its hooks runs.
+        if self._pid == _getpid() and not _is_finalizing():
+            self._tell()
+
+
+class Threads(set["ExecutorThread"]):
+    """The threads of an executor's that have not ended. They may end while a program iterates."""
+
+    def __iter__(self) -> Iterator[ExecutorThread]:
+        """Iterate over the threads that there are now."""
+        return iter(self.copy())
+
+
+class ExecutorThread:
+    """A thread of an executor's, which can be joined, by the interface of threads.
+
+    It has ended when its thread-local values are gone. The worker that runs in it goes before.
     """
 
+    __slots__ = ("__weakref__", "_core", "_ended", "_threads", "_worker", "ident", "name")
+
+    #: All that have not ended.
+    alive: ClassVar[set[ExecutorThread]] = set()
+
+    #: As a thread that the interpreter waits for at its end.
+    daemon = False
+
+    def __init__(self, worker: ExecutorWorker, threads: set[ExecutorThread], core: Core) -> None:
+        self._worker = weakref.ref(worker)
+        self._threads = threads
+        self._core = core
+        #: Done when the thread has ended.
+        self._ended: Future[None] = Future()
+        self.name = worker.name
+        #: The thread's number, ``None`` before it has begun.
+        self.ident: int | None = None
+
+    def begin(self) -> None:
+        """Count the thread among those that have not ended."""
+        self.alive.add(self)
+        self._threads.add(self)
+
+    def end(self) -> None:
+        """Count the thread as ended, and tell the joiners. Again, it does nothing."""
+        self._threads.discard(self)
+        self.alive.discard(self)
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait, at most *timeout* seconds, until the thread has ended."""
+        if self.ident == _gevent.get_thread_ident() and self.is_alive():
+            raise RuntimeError("cannot join current thread")
+        self._ended.wait(timeout)
+
+    def is_alive(self) -> bool:
+        """Whether the thread has not ended."""
+        return not self._ended.done()
+
+    def close(self) -> None:
+        """Have the executor's threads end once its queue is empty."""
+        self._core.close()
+
+    def abandon(self) -> None:
+        """In a forked child, leave alone what is the parent's: the thread is not there."""
+        worker = self._worker()
+        if worker is not None:
+            worker.abandon()
+        # A thread of the parent's may hold the lock of the old one.
+        self._ended = Future()
+        self._ended.set_result(None)
+
+
+class ExecutorWorker(_Worker):
+    """A worker of a :class:`ThreadPoolExecutor`, made in any thread."""
+
     _crew: ExecutorCrew
-    #: All whose threads have not ended.
-    alive: ClassVar[set[ExecutorWorker]] = set()
+    #: A thread that a task starts takes after this one.
+    _daemon = False
+    #: Whether the initializer has failed.
+    _broken = False
 
     def __init__(self, crew: ExecutorCrew, first_job: Future[Any] | None) -> None:
         _Worker.__init__(self, crew, f"{crew.name_prefix}_{next(crew.numbers)}")
+        self._listed = ExecutorThread(self, crew.workers, crew.core)
         self._initializer = crew.initializer
         self._initargs = crew.initargs
         self._contexts = crew.contexts
@@ -145,47 +245,30 @@ class ExecutorWorker(_Worker):
         self._first_job = first_job
         #: What the initializer has set. Each task starts in a copy.
         self._context: Any = None
-        #: Done when the thread has ended.
-        self._ended: Future[None] = Future()
 
     def _join_crew(self) -> None:
-        self.alive.add(self)
-        super()._join_crew()
+        self._listed.begin()
 
     def _leave_crew(self) -> None:
-        super()._leave_crew()
-        self.alive.discard(self)
+        self._listed.end()
 
-    def join(self, timeout: float | None = None) -> None:
-        """Wait, at most *timeout* seconds, until the thread has ended."""
-        if self._thread_ident == _gevent.get_thread_ident():
-            raise RuntimeError("cannot join current thread")
-        self._ended.wait(timeout)
-
-    def is_alive(self) -> bool:
-        """Whether the thread has not ended."""
-        return not self._ended.done()
-
-    #: As a thread that the interpreter waits for at its end, by the name of threads.
-    daemon = False
-
-    @property
-    def ident(self) -> int | None:
-        """The thread's number, ``None`` before it has begun."""
-        return self._thread_ident or None
-
-    def close(self) -> None:
-        """Have the executor's threads end once its queue is empty."""
-        self._core.close()
+    def _begin(self) -> None:
+        self._listed.ident = _gevent.get_thread_ident()
+        end = _first.end = _End(self._listed.end)
+        try:
+            super()._begin()
+        finally:
+            _last.end = end
+            # As there.
+            del self
 
     def _prepare(self) -> bool:
-        # A thread that a task starts takes after this one.
-        _cpython.set_daemonic(threading.current_thread(), False)
         if self._initializer is not None or self._contexts is not None:
             try:
                 self._initialize()
             except BaseException:  # noqa: BLE001 - it is logged, and breaks the executor
                 LOGGER.critical("Exception in initializer:", exc_info=True)
+                self._broken = True
                 self._break()
                 return False
             self._context = self.gr_context
@@ -210,9 +293,9 @@ class ExecutorWorker(_Worker):
         """Fail all that is queued, and all that comes."""
         executor = self._crew.executor()
         if executor is not None:
-            executor._broken = BROKEN
-        self._core.close()
-        self._crew.fail_queue(self._crew.broken_class(BROKEN))
+            executor._initializer_failed()
+        else:
+            self._crew.break_down(self._crew.broken_class(BROKEN))
 
     def _run_job(self, place: Worker) -> bool:
         job = place.taken()
@@ -236,7 +319,8 @@ class ExecutorWorker(_Worker):
                 # Thrown into the thread, before anything was told.
                 job.settle(value, exception, place)
         finally:
-            del job, value, exception
+            # A traceback of the error refers to this frame.
+            del self, place, job, value, exception
         return go_on
 
     def _fail_job(self, job: Any, place: Worker, exc_info: Any) -> None:
@@ -246,20 +330,16 @@ class ExecutorWorker(_Worker):
             job.settle(None, exc_info[1], place)
 
     def _ask_for_replacement(self) -> None:
-        self._crew.rescue()
+        # A subclass may have the executor go on, whose next thread a submission starts.
+        if not self._broken:
+            self._crew.rescue()
 
     def _leave(self) -> None:
-        """Give up everything; then tell who joins the thread."""
+        """Give up everything, the worker's context too."""
         _fork.settle()
-        if self._abandoned:
-            return
-        try:
+        if not self._abandoned:
             self._finalize()
-            super()._leave()
-        finally:
-            self.alive.discard(self)
-            if not self._ended.done():
-                self._ended.set_result(None)
+        super()._leave()
 
     def cleanup(self, hub_of_worker: Any) -> None:
         """Destroy the hub that a task made in this thread."""

@@ -7,12 +7,14 @@ version of gevent can break stands here.
 from __future__ import annotations
 
 import threading
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 import gevent._threading
 import gevent.hub
 from gevent import monkey
 from gevent._hub_local import get_hub_if_exists
+from gevent.exceptions import HubDestroyed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from gevent.lock import Semaphore
 
 __all__ = [
+    "destroy_hub",
     "format_hub",
     "get_hub_if_exists",
     "get_thread_ident",
@@ -28,6 +31,7 @@ __all__ = [
     "is_main_thread",
     "is_threading_patched",
     "native_sleep",
+    "native_thread_class",
     "new_local",
     "new_lock",
     "new_rlock",
@@ -47,6 +51,38 @@ new_local: Callable[[], Any] = monkey.get_original("threading", "local")
 native_sleep: Callable[[float], None] = monkey.get_original("time", "sleep")
 new_lock: Callable[[], Any] = _threading.Lock
 new_rlock: Callable[[], Any] = monkey.get_original("_thread", "RLock")
+#: The class :class:`threading.Thread`, whatever has been monkey-patched.
+native_thread_class: Any = monkey.get_original("threading", "Thread")
+
+
+def destroy_hub(hub: Any) -> None:
+    """Destroy the calling thread's hub and its loop, and leave nothing that refers to its parent.
+
+    gevent leaves a hub's greenlet that has run in the midst of telling its parent that the loop has
+    ended. Once its thread has ended, nothing would ever free that greenlet, nor its parent. And
+    frames of the traceback of the error that ends the loop refer to the error, and to the parent.
+    """
+    handle_error = hub.handle_error
+    noted: list[tuple[Any, Any]] = []
+
+    def note(context: Any, kind: Any, error: Any, traceback: Any) -> None:
+        if kind is HubDestroyed:
+            noted.append((error, traceback))
+        handle_error(context, kind, error, traceback)
+
+    hub.handle_error = note
+    try:
+        hub.destroy(True)
+        if not hub.dead:
+            hub.throw()
+    finally:
+        del hub.handle_error
+        for error, traceback in noted:
+            clear_frames(traceback)
+            clear_frames(error.__traceback__)
+            error.__traceback__ = None
+        noted.clear()
+
 
 #: What :func:`threading.setprofile` and :func:`threading.settrace` have set, by the names that
 #: :mod:`gevent.threadpool` has for the functions.

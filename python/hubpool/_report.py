@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -23,13 +24,17 @@ def check_report_errors(report_errors: Any) -> None:
 
 
 class Unretrieved:
-    """An error that is reported on the hub when this object is dropped in any thread."""
+    """An error that is reported on the hub when this object is dropped in any thread.
+
+    It does not keep the worker, which may have left its thread by then: its name stands for it.
+    """
 
     __slots__ = ("_error", "_wake")
 
     def __init__(self, wake: HubWake, error: Any) -> None:
         self._wake = wake
-        self._error = error
+        (worker, func), exc_info = error
+        self._error: Any = weakref.ref(worker), worker.name, func, exc_info
 
     def retrieve(self) -> None:
         """Say that somebody has seen the error: it will not be reported."""
@@ -39,7 +44,9 @@ class Unretrieved:
         # It may not have come to be whole.
         error = getattr(self, "_error", None)
         if error is not None:
-            context, exc_info = error
+            worker, name, func, exc_info = error
+            worker = worker()
+            context = (name if worker is None else worker, func)
             self._wake.call(partial(self._wake.report, context, *exc_info))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
-import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from hubpool._hub import mark_worker_thread
 from hubpool._limit import thread_limit
 from hubpool._native import Batch, Claims, Registration, Tasks, Wake, Worker, name_thread
 from hubpool._report import Unretrieved
+from hubpool._worker_thread import WorkerThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,9 @@ class _Worker(TaskHooks, greenlet):
     _thread_ident = 0
     #: Its place in the core, in the thread.
     _place: Worker | None = None
+    #: Its thread as `threading` knows it, in the thread, and whether that is a daemon there.
+    _thread: WorkerThread | None = None
+    _daemon = True
     #: Whether it counts for the thread limit, and whether it has given up everything.
     _counted = True
     _left = False
@@ -120,16 +123,27 @@ class _Worker(TaskHooks, greenlet):
             # Something was thrown into the thread as it was about to leave.
             with contextlib.suppress(BaseException):
                 self._leave()
-        self._place = None
+        self._forget_thread()
+        # A traceback of a task's error may refer to any frame of the thread's for long, and the
+        # greenlet keeps what tasks have left in gevent's thread-locals.
+        del self
+
+    def _forget_thread(self) -> None:
+        """Refer to nothing that refers back, and have `threading` know of the thread no more."""
+        if self._thread is not None:
+            self._thread.end()
+        self._place = self._thread = self._hub_of_worker = None
 
     def run(self) -> None:
         """Pull jobs until the core lets the worker go."""
-        threads = _cpython.active_threads
-        ident = threading.get_ident()
+        thread = None
         try:
             mark_worker_thread()
-            threading.current_thread().name = self.name
-            place = self._place = Worker(self._core, self._idle_task_timeout, self, self._wake)
+            thread = self._thread = WorkerThread(self.name, self._daemon)
+            place = self._place = Worker(
+                self._core, self._idle_task_timeout, self, thread, self._wake
+            )
+            thread.attach(place)
             next_job = place.next
             run_job = self._run_job
             go_on = self._prepare()
@@ -150,8 +164,16 @@ class _Worker(TaskHooks, greenlet):
         except BaseException:  # noqa: BLE001 - it is the fate of the job
             self._fail_taken(sys.exc_info())
         finally:
-            threads.pop(ident, None)
-            self._leave()
+            try:
+                if thread is not None:
+                    thread.end()
+            finally:
+                try:
+                    self._leave()
+                finally:
+                    # As in _begin().
+                    thread = place = next_job = run_job = None  # type: ignore[assignment]
+                    del self
 
     def _fail_taken(self, exc_info: Any) -> None:
         """End the job that was taken, if any: something was thrown into the thread beside it."""
@@ -190,7 +212,7 @@ class _Worker(TaskHooks, greenlet):
         """In a forked child, leave alone what is the parent's; end the thread if it goes on."""
         self._abandoned = self._left = True
         if self._thread_ident != _gevent.get_thread_ident():
-            threading._active.pop(self._thread_ident, None)  # type: ignore[attr-defined] # a private name
+            _cpython.active_threads.pop(self._thread_ident, None)
 
     def _prepare(self) -> bool:
         """Do what comes before the first job. Return whether the worker goes on."""
@@ -222,7 +244,7 @@ class _Worker(TaskHooks, greenlet):
     def cleanup(self, hub_of_worker: Any) -> None:
         """Destroy the hub that a task made in this thread."""
         if hub_of_worker is not None:
-            hub_of_worker.destroy(True)
+            _gevent.destroy_hub(hub_of_worker)
 
     #: Whether there is nothing to do before a task, or after one that leaves nothing.
     _has_no_hooks: Callable[[], bool] = staticmethod(_cpython.has_no_thread_hooks)
@@ -263,9 +285,12 @@ class _Worker(TaskHooks, greenlet):
             return value, error, go_on
         finally:
             # A traceback refers to this frame, which must not refer back.
-            del func, args, kwargs, result, value, error, context
-            if not plain:
-                place.clear_context()
+            del self, func, args, kwargs, result, value, error, context
+            try:
+                if not plain:
+                    place.clear_context()
+            finally:
+                del place
 
 
 _before = _Worker._before_run_task
@@ -317,23 +342,27 @@ class _WorkerGreenlet(_Worker):
         return type(job) is tuple and job[3] is result
 
     def _run_job(self, place: Worker) -> bool:
-        job = place.taken()
-        if type(job) is not tuple:
-            go_on = self._run_batch(job, place)
-            # The frame that called the one of a traceback is kept with it.
-            del job
-        elif job[4] is None and self._has_no_hooks():
-            del job
-            go_on = self._run_tasks(place)
-        else:
-            func, args, kwargs, result, context = job
-            value, error, go_on = self._run_task(func, args, kwargs, result, context, place)
-            del job, args, kwargs, context
-            self._finish(func, result, value, error, place)
-            del func, result, value, error
-        if not go_on:
-            self._complain()
-        return go_on
+        try:
+            job = place.taken()
+            if type(job) is not tuple:
+                go_on = self._run_batch(job, place)
+                # The frame that called the one of a traceback is kept with it.
+                del job
+            elif job[4] is None and self._has_no_hooks():
+                del job
+                go_on = self._run_tasks(place)
+            else:
+                func, args, kwargs, result, context = job
+                value, error, go_on = self._run_task(func, args, kwargs, result, context, place)
+                del job, args, kwargs, context
+                self._finish(func, result, value, error, place)
+                del func, result, value, error
+            if not go_on:
+                self._complain()
+            return go_on
+        finally:
+            # As in _begin().
+            del self, place
 
     def _run_tasks(self, place: Worker) -> bool:
         """Run the task that was taken, and those that follow, while all are plain calls."""
@@ -355,7 +384,7 @@ class _WorkerGreenlet(_Worker):
         finally:
             # A traceback refers to this frame, which must not refer back, nor to what it ran.
             func = args = kwargs = result = context = None
-            del func, args, kwargs, result, context, tasks, slot, error
+            del func, args, kwargs, result, context, tasks, slot, error, self, place
 
     def _end_task(self, place: Worker, value: Any, error: Any) -> bool:
         """Do what comes after a task that has left something behind, or has failed."""
@@ -405,7 +434,7 @@ class _WorkerGreenlet(_Worker):
                 value = self._failure(batch, error)
             return value, go_on
         finally:
-            del error, value, args, batch, context, place
+            del self, error, value, args, batch, context, place
 
     def _run_batch(self, batch: Batch, place: Worker) -> bool:
         """Run items of a map until none is left for this worker."""
@@ -418,9 +447,11 @@ class _WorkerGreenlet(_Worker):
             claims.slot[0] = self._failure(batch, sys.exc_info())
             return False
         finally:
+            # As in _begin().
+            del self, place
             claims.leave()
             # The tracebacks of failures that the batch keeps refer to this frame.
-            del batch, claims, place
+            del batch, claims
 
     def _run_claims(self, batch: Batch, claims: Claims, plain: bool, place: Worker) -> bool:
         func = batch.func
@@ -450,7 +481,7 @@ class _WorkerGreenlet(_Worker):
             return True
         finally:
             # The traceback of a failure that nobody reads refers to this frame.
-            del batch, claims, place, func, slot, item
+            del batch, claims, place, func, slot, item, self
 
     def _failure(self, batch: Batch, exc_info: Any) -> Failure:
         """Report what an item raised; return its place holder."""

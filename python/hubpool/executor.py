@@ -8,6 +8,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.thread import BrokenThreadPool
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,11 +16,11 @@ from gevent.hub import get_hub
 
 from hubpool import _cpython, _exit, _fork, _gevent
 from hubpool._check import MOST_WORKERS, check_seconds, class_name
-from hubpool._executor_worker import ExecutorCrew, ExecutorWorker, WorkerContexts
+from hubpool._executor_worker import BROKEN, ExecutorCrew, ExecutorThread, WorkerContexts
 from hubpool._future import Future
 from hubpool._hub import may_wait_here, wake_here
 from hubpool._native import Core
-from hubpool.threadpool import TaskQueue
+from hubpool._work_queue import WorkQueue
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -52,6 +53,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     :class:`gevent.threadpool.ThreadPoolExecutor`.
     """
 
+    #: What a broken executor raises.
+    BROKEN: type[RuntimeError] = BrokenThreadPool
+
     def __init__(
         self,
         max_workers: int | None = None,
@@ -71,6 +75,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         self._shutdown = False
         contexts = _cpython.worker_contexts(self)
         self._contexts = None if contexts is None else WorkerContexts(*contexts)
+        #: Whether a subclass has its own way to start threads, which each submission calls.
+        self._adjusts = type(self)._adjust_thread_count is not _adjust_thread_count
         if _gevent.is_main_thread():
             get_hub()  # What its greenlets wait for, whatever it is, may be what a task will do.
         self._start_anew()
@@ -84,9 +90,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         # It must not depend on a subclass that it calls a __del__() of this class.
         self._dropped = weakref.finalize(self, core.close)
         self._dropped.atexit = False
-        self._work_queue: Any = TaskQueue(self._core)
-        #: Every thread that was started, as in the standard library's class.
-        self._threads: set[ExecutorWorker] = self._crew.workers  # type: ignore[assignment] # joined as threads are
+        self._work_queue: Any = WorkQueue(self._core)
+        #: Every thread that was started and has not ended.
+        self._threads: set[ExecutorThread] = self._crew.workers  # type: ignore[assignment] # joined as threads are
 
     @property
     def _max_workers(self) -> int:
@@ -130,7 +136,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             future.hold = wake.hold_for_task()
         # A thread with an initializer may take its time, or fail: others may
         # come before it.
-        pinned = self._initializer is None and contexts is None
+        pinned = self._initializer is None and contexts is None and not self._adjusts
         if pinned and core.wants_worker(1) and self._crew.add_if_needed(future):
             return future
         manned = core.submit(future)
@@ -149,16 +155,38 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         except BaseException:
             if self._core.withdraw(future):
                 raise
+        self._work_queue.ring()
 
     def _refusal(self) -> RuntimeError:
         if self._broken:
-            return self._crew.broken_class(self._broken)
+            return self.BROKEN(self._broken)
         what = "interpreter shutdown" if _exit.begun else "shutdown"
         return RuntimeError(f"cannot schedule new futures after {what}")
 
     def _adjust_thread_count(self) -> None:
-        """Start threads for what is queued; run it here if the interpreter is about to exit."""
+        """Start threads for what is queued.
+
+        Each submission calls the method of a subclass that overrides it. The threads that it
+        starts itself may run ``concurrent.futures.thread._worker``, as the standard library's do.
+        """
         self._crew.adjust()
+
+    def _initializer_failed(self) -> None:
+        """Fail all that is queued, and all that comes.
+
+        A thread whose initializer has failed calls the method, which a subclass may override.
+        """
+        self._broken = BROKEN
+        self._crew.break_down(self.BROKEN(BROKEN))
+
+    def _has_guests(self) -> bool:
+        """Whether a subclass has started threads itself."""
+        return self._adjusts and any(type(thread) is not ExecutorThread for thread in self._threads)
+
+    def _see_to_queue(self) -> None:
+        """Have what is queued run, here if the interpreter is about to exit."""
+        if not self._has_guests():
+            self._crew.adjust()
 
     def map(
         self,
@@ -210,6 +238,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         core = self._core
         core.close()
         self._shutdown = True
+        self._work_queue.put(None)
         if cancel_futures:
             taken: list[Future[Any]] = []
             try:
@@ -223,14 +252,17 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             while not all_known:
                 # Another thread may be about to start one, or one may have to wait for its turn.
                 if not core.workers and core.queued:
-                    self._adjust_thread_count()
-                all_known = not core.workers and not core.queued
-                for worker in tuple(self._threads):
-                    worker.join()
+                    self._see_to_queue()
+                all_known = not core.workers and (not core.queued or self._has_guests())
+                for thread in self._threads:
+                    thread.join()
                 if not all_known:
                     Future().wait(0.001)
 
     kill = shutdown
+
+
+_adjust_thread_count = ThreadPoolExecutor._adjust_thread_count
 
 
 def _results(
@@ -277,19 +309,19 @@ def _most(max_workers: float) -> int:
 def _at_exit() -> None:
     """Run what is queued, as the standard library does, before the interpreter exits."""
     _exit.begin()
-    workers = tuple(ExecutorWorker.alive)
-    for worker in workers:
-        worker.close()
-    for worker in workers:
-        worker.join()
+    threads = tuple(ExecutorThread.alive)
+    for thread in threads:
+        thread.close()
+    for thread in threads:
+        thread.join()
     for executor in tuple(_executors.values()):
-        executor._adjust_thread_count()
+        executor._see_to_queue()
 
 
 def _after_fork_in_child() -> None:
-    for worker in ExecutorWorker.alive:
-        worker.abandon()
-    ExecutorWorker.alive.clear()
+    for thread in ExecutorThread.alive:
+        thread.abandon()
+    ExecutorThread.alive.clear()
     for executor in tuple(_executors.values()):
         executor._dropped.detach()
         executor._start_anew()

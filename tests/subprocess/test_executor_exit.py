@@ -86,6 +86,28 @@ PROGRAMS = {
 }
 
 
+OWN_THREADS = """
+import concurrent.futures.thread as standard, weakref
+class Own(ThreadPoolExecutor):
+    def _adjust_thread_count(self):
+        if self._idle_semaphore.acquire(timeout=0):
+            return
+        if len(self._threads) < self._max_workers:
+            work_queue = self._work_queue
+            reference = weakref.ref(self, lambda _: work_queue.put(None))
+            if hasattr(self, "_create_worker_context"):
+                args = reference, self._create_worker_context(), work_queue
+            else:
+                args = reference, work_queue, self._initializer, self._initargs
+            thread = threading.Thread(target=standard._worker, args=args, daemon=True)
+            thread.start()
+            self._threads.add(thread)
+            standard._threads_queues[thread] = work_queue
+executor = Own(2)
+futures = [executor.submit(work, "x") for _ in range(5)]
+"""
+
+
 def _run(program: str, loop: str) -> subprocess.CompletedProcess[str]:
     # A fork beside threads is what some of them are about.
     return run("-W", "ignore::DeprecationWarning", "-c", program, loop=loop)
@@ -155,3 +177,13 @@ def test_a_fork_while_greenlets_wait_for_futures(loop: str) -> None:
         loop,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("before", ["", HUB, PATCHED], ids=["plain", "hub", "patched"])
+@pytest.mark.parametrize("after", ["", "executor.shutdown()", "del executor, futures"])
+def test_a_process_ends_whose_executor_has_threads_of_a_subclass(
+    after: str, before: str, loop: str
+) -> None:
+    done = _run(before + START + OWN_THREADS + after, loop)
+    assert (done.stdout, done.stderr, done.returncode) == ("xxxxx", "", 0)

@@ -94,7 +94,7 @@ def test_the_worker_calls_the_callbacks_of_a_thread_without_hub_in_order(
     in_thread(add)
     gate.await_entered()
     (worker,) = executor._threads
-    ident = worker._thread_ident  # type: ignore[attr-defined]
+    ident = worker.ident
     gate.open()
     until(lambda: len(called) == 2)
     assert called == [(n, future, ident) for n in (1, 2)]

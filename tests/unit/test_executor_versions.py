@@ -29,7 +29,6 @@ def _outcome(function: Callable[[], object]) -> object:
     "arguments",
     [
         {"max_workers": 0},
-        {"max_workers": "2"},
         {"initializer": 1},
         {"max_workers": 0, "initializer": 1},
         {"shared": {}},

@@ -103,12 +103,12 @@ impl Core {
     /// Takes the newest job that no worker has taken, counts it as ended, and appends it to a list, in one
     /// step: whoever is broken off then finds it there. Returns whether there was one.
     fn take_newest(&self, into: &Bound<'_, PyList>) -> PyResult<bool> {
-        let Some(job) = self.pool().withdraw(|_| true) else {
-            return Ok(false);
-        };
-        self.pool().finish(1);
-        into.append(job.object())?;
-        Ok(true)
+        self.leave_in(into, self.pool().withdraw(|_| true))
+    }
+
+    /// Takes the oldest job as `take_newest` takes the newest: for a thread that is no worker of the pool's.
+    fn take_oldest(&self, into: &Bound<'_, PyList>) -> PyResult<bool> {
+        self.leave_in(into, self.pool().try_next(&hubpool::binding::Worker::new()))
     }
 
     /// Whether one more worker would help `more` tasks beside those begun.
@@ -173,6 +173,16 @@ impl Core {
 }
 
 impl Core {
+    /// Counts a job that was taken, if any, as ended, and appends it to the list.
+    fn leave_in(&self, into: &Bound<'_, PyList>, taken: Option<Job>) -> PyResult<bool> {
+        let Some(job) = taken else {
+            return Ok(false);
+        };
+        self.pool().finish(1);
+        into.append(job.object())?;
+        Ok(true)
+    }
+
     /// The calling process's queue: a child never touches its parent's.
     #[inline]
     pub fn pool(&self) -> &Arc<Pool<Job>> {

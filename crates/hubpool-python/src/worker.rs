@@ -34,6 +34,8 @@ pub struct Worker {
     between: Mutex<Between>,
     /// Whether the pool counts the worker.
     registered: AtomicBool,
+    /// Whether the worker, which is in no list, is about to take a job that waits.
+    seeks: AtomicBool,
     /// In a child of this process, pool and hub's list are the parent's.
     process: Process,
     slice: Slice,
@@ -76,35 +78,36 @@ impl Desk {
     }
 }
 
-/// Where `threading` lists the threads that run something. One that waits for work can neither be joined
-/// nor be waited for.
+/// Where `threading` lists the threads that run something. Nobody needs to wait for one that waits for work.
 struct Listing {
     threads: Py<PyDict>,
     number: Py<PyAny>,
     thread: Py<PyAny>,
+    /// Whether the thread has joiners, which it tells when it leaves the list.
+    joined: AtomicBool,
 }
 
 #[pymethods]
 impl Worker {
     /// `idle_task_timeout` is in seconds; a negative one means never. The tasks
-    /// run in the context of the `greenlet`. A pool's worker has the pool's hub to `wake`.
+    /// run in the context of the `greenlet`. `threading` lists the `thread`. A pool's worker has the pool's hub to `wake`.
     #[new]
-    #[pyo3(signature = (core, idle_task_timeout, greenlet, wake=None))]
+    #[pyo3(signature = (core, idle_task_timeout, greenlet, thread, wake=None))]
     fn new(
         py: Python<'_>,
         core: Py<Core>,
         idle_task_timeout: f64,
         greenlet: Py<PyAny>,
+        thread: Bound<'_, PyAny>,
         wake: Option<Py<Wake>>,
     ) -> PyResult<Self> {
         let sys = py.import("sys")?;
-        let threading = py.import("threading")?;
-        let thread = threading.call_method0("current_thread")?;
         let cpython = py.import("hubpool._cpython")?;
         let listing = Listing {
             threads: cpython.getattr("active_threads")?.cast_into()?.unbind(),
             number: thread.getattr("ident")?.unbind(),
             thread: thread.unbind(),
+            joined: AtomicBool::new(false),
         };
         let gevent = py.import("hubpool._gevent")?;
         let new_context = py.import("contextvars")?.getattr("Context")?;
@@ -127,6 +130,7 @@ impl Worker {
             }),
             new_context: new_context.unbind(),
             registered: AtomicBool::new(true),
+            seeks: AtomicBool::new(false),
             process: Process::new(),
             slice: Slice::new(),
             desk: Mutex::new(Desk {
@@ -212,6 +216,17 @@ impl Worker {
         Ok((between.profile.clone_ref(py), between.trace.clone_ref(py)))
     }
 
+    /// Has the worker call the thread's `rested` when it next waits for a job. Any thread.
+    fn call_when_resting(&self) {
+        self.listing.joined.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the worker, whose thread `threading` does not list, is about to take a job that waits. Any thread.
+    #[getter]
+    fn seeks(&self) -> bool {
+        self.seeks.load(Ordering::Relaxed)
+    }
+
     /// Keeps a message for a hub. The next call of `next` sends it.
     fn keep(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
         self.leave_message(wake, Message::Other(message))
@@ -278,7 +293,6 @@ impl Worker {
     /// Sends the message that was left, and takes back the registration unless
     /// the pool has: for a worker that takes no more jobs. Again, it does nothing.
     fn leave(&self, py: Python<'_>) -> PyResult<()> {
-        self.listing.leave(py)?;
         if self.process.forked() {
             return Ok(());
         }
@@ -344,6 +358,8 @@ impl Worker {
             }
             return Ok(Some(job.clone_ref(py)));
         }
+        let busy = pool.queued() > 0;
+        self.seeks.store(busy, Ordering::Relaxed);
         // It may raise, and the message is still on the desk then.
         self.rest(py)?;
         let (outgoing, wake) = {
@@ -352,7 +368,6 @@ impl Worker {
             (desk.outgoing.take(), wake)
         };
         let wake = wake.as_ref().map(Py::get);
-        let busy = pool.queued() > 0;
         let next = detached(py, &self.core.get().turnstile, || {
             self.slice.learn(job_time);
             let mut soon = false;
@@ -364,11 +379,16 @@ impl Worker {
                 }
                 wake.let_go();
             }
+            let mut next = None;
             if busy {
                 stay_away();
+                next = pool.try_next(&self.place).map(Next::Job);
+                self.seeks.store(next.is_some(), Ordering::Relaxed);
             }
-            let next = pool.next_when(&self.place, self.idle, soon, || {
-                wake.is_none_or(Wake::looking)
+            let next = next.unwrap_or_else(|| {
+                pool.next_when(&self.place, self.idle, soon, || {
+                    wake.is_none_or(Wake::looking)
+                })
             });
             if let Next::Job(Job::Ticket(batch)) = &next {
                 batch.get().until_needed(|| self.call_next(wake));
@@ -389,6 +409,7 @@ impl Worker {
         if job.is_some() {
             self.listing.enter(py)?;
         }
+        self.seeks.store(false, Ordering::Relaxed);
         drop(desk);
         // Another thread may have set hooks in all threads, this one too.
         self.learn_hooks(py)?;
@@ -498,6 +519,11 @@ impl Listing {
         let threads = self.threads.bind(py);
         if threads.contains(&self.number)? {
             threads.del_item(&self.number)?;
+        }
+        // A joiner looks whether the thread is still in the list after it has set this.
+        if self.joined.load(Ordering::Relaxed) {
+            self.joined.store(false, Ordering::Relaxed);
+            self.thread.call_method0(py, intern!(py, "rested"))?;
         }
         Ok(())
     }
