@@ -111,6 +111,16 @@ LOOKUPS = frozenset(
     {"getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getnameinfo"}
 )
 
+#: What a worker's thread, in `_worker_thread`, sets and overrides of its base class.
+_THREAD = "no worker starts, or a forked child takes a worker of its parent for one of its own"
+_OF_THREADS: tuple[str, ...] = ("_started", "_set_ident", "_set_native_id", "_daemonic")
+if sys.version_info >= (3, 14):
+    _OF_THREADS += ("_after_fork", "_os_thread_handle")
+elif sys.version_info >= (3, 13):
+    _OF_THREADS += ("_after_fork", "_handle")
+else:
+    _OF_THREADS += ("_reset_internal_locks", "_tstate_lock")
+
 _NEW_EXECUTOR = "hubpool.ThreadPoolExecutor() raises AttributeError"
 
 #: Every private name that hubpool uses on each CPython from 3.10 on.
@@ -119,11 +129,7 @@ NAMES: tuple[Name, ...] = (
     _PROFILE_HOOK,
     _TRACE_HOOK,
     *(Name(LOOKUP_MODULE, name, _LOOKUP) for name in sorted(LOOKUPS)),
-    Name(
-        "threading",
-        "Thread()._daemonic",
-        "a thread that an executor's task starts is a daemon, as if a dummy thread had started it",
-    ),
+    *(Name("threading", f"Thread().{name}", _THREAD) for name in _OF_THREADS),
     Name("concurrent.futures.thread", "ThreadPoolExecutor()._max_workers", _NEW_EXECUTOR),
     Name("concurrent.futures.thread", "ThreadPoolExecutor()._thread_name_prefix", _NEW_EXECUTOR),
 )
@@ -168,11 +174,6 @@ if not TYPE_CHECKING:
 def has_no_thread_hooks() -> bool:
     """Whether no hook of :func:`threading.setprofile` or :func:`threading.settrace` is set."""
     return threading._profile_hook is None and threading._trace_hook is None  # type: ignore[attr-defined]
-
-
-def set_daemonic(thread: threading.Thread, daemonic: bool) -> None:
-    """Set what a thread that this one starts takes after it. Unlike ``daemon``, any time."""
-    thread._daemonic = daemonic  # type: ignore[attr-defined]
 
 
 def name_prefix(executor: Any) -> str:

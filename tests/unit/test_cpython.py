@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(hubpool.__file__).parent
-#: The one for CPython's private names, and the one for gevent's.
-ITS_MODULES = {"_cpython.py", "_gevent.py"}
+#: The one for CPython's private names, the one for gevent's, and the subclass of CPython's thread.
+ITS_MODULES = {"_cpython.py", "_gevent.py", "_worker_thread.py"}
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name not in ITS_MODULES)
 NATIVE = sorted((Path(__file__).parents[2] / "crates" / "hubpool-python" / "src").glob("*.rs"))
 
@@ -44,7 +44,7 @@ def _is_private(name: object) -> bool:
 def _own() -> set[str]:
     """Return the private names that the package gives to what is its own."""
     own = {path.stem for path in PACKAGE.glob("_*")}
-    for _, tree in _trees(sorted(PACKAGE.glob("*.py"))):
+    for _, tree in _trees(MODULES):
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 own.add(node.name)
