@@ -18,8 +18,10 @@ failure too.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pkgutil
+import platform
 import re
 import subprocess
 import sys
@@ -30,6 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import gevent
 import gevent.tests  # type: ignore[import-not-found] # has no stubs
 from gevent.tests import known_failures
 
@@ -221,7 +224,7 @@ def plan(arguments: argparse.Namespace) -> list[Run]:
     for module in modules:
         if module in ignored:
             continue
-        for loop in LOOPS:
+        for loop in [arguments.loop] if arguments.loop else LOOPS:
             for way in WAYS:
                 # By default the modules that use a pool in passing run once on each loop.
                 usual = way == ("names" if loop == LOOPS[0] else "setting")
@@ -245,8 +248,11 @@ def find(jobs: int, time_limit: float) -> int:
     return 0
 
 
-def report(verdicts: list[Verdict]) -> int:
-    """Print the totals. The last line says how many tests passed and failed."""
+def report(verdicts: list[Verdict], counts: Path | None) -> int:
+    """Print the totals. The last line says how many tests passed and failed.
+
+    Write them to the file *counts*, too, for the table of ``make cpythons``.
+    """
     print()
     total = Counter[str]()
     for loop in LOOPS:
@@ -271,6 +277,16 @@ def report(verdicts: list[Verdict]) -> int:
     print(f"{total['differences']} fail on purpose, as PARITY.md says, and count as neither")
     passed = total["ran"] - total["failed"] - total["both"] - total["differences"]
     print(f"{passed} passed, {total['failed']} failed, {total['skipped']} skipped")
+    if counts:
+        result = {
+            "python": platform.python_version(),
+            "gevent": gevent.__version__,
+            "passed": passed,
+            "failed": total["failed"],
+            "skipped": total["skipped"],
+            "neither": total["both"] + total["differences"],
+        }
+        counts.write_text(json.dumps(result), encoding="utf-8")
     return 1 if total["failed"] else 0
 
 
@@ -280,6 +296,8 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help="modules of gevent.tests, in every way")
     parser.add_argument("--quick", action="store_true", help="the pool's own modules only")
     parser.add_argument("--full", action="store_true", help="every module in every way")
+    parser.add_argument("--loop", choices=LOOPS, help="the runs on this loop only")
+    parser.add_argument("--counts", type=Path, help="a file for the totals, as JSON")
     parser.add_argument("--find", action="store_true", help="print the modules that make a pool")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--time-limit", type=float, default=200, help="of one run, in seconds")
@@ -305,7 +323,7 @@ def main() -> int:
     with ThreadPoolExecutor(arguments.jobs) as executor:
         verdicts = list(executor.map(judged, [run for run in runs if run.module not in alone]))
     verdicts += [judged(run) for run in runs if run.module in alone]
-    return report(verdicts)
+    return report(verdicts, arguments.counts)
 
 
 if __name__ == "__main__":

@@ -6,29 +6,47 @@ standard library's (``probe/executor.py`` puts them there, in the processes that
 test starts as well). What fails or does not end in time runs on the standard
 library's own class in the same way: it counts as a failure if it passes there.
 
-Some builds of CPython come without their tests; for these, Debian's package of
-CPython 3.11's is fetched.
+The tests are those of the running version. Some builds of CPython come without them; then
+the machine's archive of packages is asked for them, and for CPython 3.12's Ubuntu's.
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import importlib.util
+import json
 import os
+import platform
+import re
 import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import gevent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROBE = Path(__file__).resolve().parent / "probe" / "executor.py"
-DEBIAN_PACKAGE = "libpython3.11-testsuite"
+VERSION = "{}.{}".format(*sys.version_info)
+PACKAGE = f"libpython{VERSION}-testsuite"
+#: The packages that no release of Debian has, each with its SHA-256.
+UBUNTU_PACKAGES = {
+    "3.12": (
+        "http://archive.ubuntu.com/ubuntu/pool/universe/p/python3.12/"
+        "libpython3.12-testsuite_3.12.3-1_all.deb",
+        "a346e8c850343bf79a6bcb3682c5184570c7de0e780d5ed89745d5ca71b7da14",
+    )
+}
 #: One of the standard library's tests forks fifty times beside a busy thread.
 TIME_LIMIT = 100
 
@@ -49,8 +67,9 @@ def flatten(suite):
 for name in names:
     if "process" not in name:
         for test in flatten(unittest.defaultTestLoader.loadTestsFromName(name)):
-            # The second name is of tests of process pools, too.
-            if not any(n in type(test).__name__ for n in ("Process", "FailingInitializerRes")):
+            # The last name is of tests of process pools, too.
+            others = ("Process", "Interpreter", "FailingInitializerRes")
+            if not any(name in type(test).__name__ for name in others):
                 print(test.id())
 """
 
@@ -67,8 +86,8 @@ class Run:
         return f"{'patched' if self.patched else 'plain':7} {self.test.removeprefix('test.')}"
 
 
-def execute(run: Run, tests: Path) -> tuple[bool, str]:
-    """Run a test; return whether it passed in time, and what it printed."""
+def execute(run: Run, tests: Path) -> tuple[str, str]:
+    """Run a test; return whether it passed in time, failed or was skipped, and its output."""
     env = {
         **os.environ,
         "HUBPOOL_COMPAT_EXECUTOR": str(PROBE),
@@ -94,22 +113,32 @@ def execute(run: Run, tests: Path) -> tuple[bool, str]:
             status = None
         output.seek(0)
         text = output.read()
-    return status == 0 and "Ran 1 test" in text, text
+    if status != 0 or "Ran 1 test" not in text:
+        return "failed", text
+    return "skipped" if re.search(r"^OK \(skipped=1\)", text, re.MULTILINE) else "passed", text
 
 
 def find_tests(scratch: Path) -> None:
     """Leave in *scratch* the tests that the interpreter does not have itself."""
     if importlib.util.find_spec("test.test_concurrent_futures"):
         return
-    try:
-        subprocess.run(["apt-get", "-q", "download", DEBIAN_PACKAGE], cwd=scratch, check=True)
-    except subprocess.CalledProcessError:
-        subprocess.run(["apt-get", "-q", "update"], check=True)
-        subprocess.run(["apt-get", "-q", "download", DEBIAN_PACKAGE], cwd=scratch, check=True)
+    if VERSION in UBUNTU_PACKAGES:
+        address, digest = UBUNTU_PACKAGES[VERSION]
+        with urlopen(address) as answer:
+            content = answer.read()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ValueError(f"{address} is not the package that it was")
+        (scratch / "package.deb").write_bytes(content)
+    else:
+        try:
+            subprocess.run(["apt-get", "-q", "download", PACKAGE], cwd=scratch, check=True)
+        except subprocess.CalledProcessError:
+            subprocess.run(["apt-get", "-q", "update"], check=True)
+            subprocess.run(["apt-get", "-q", "download", PACKAGE], cwd=scratch, check=True)
     [package] = scratch.glob("*.deb")
     subprocess.run(["dpkg-deb", "-x", package, scratch / "package"], check=True)
-    [module] = (scratch / "package").glob("usr/lib/python3*/test/test_concurrent_futures.py")
-    module.rename(scratch / module.name)
+    [tests] = (scratch / "package").glob("usr/lib/python3*/test/test_concurrent_futures*")
+    tests.rename(scratch / tests.name)
 
 
 @contextmanager
@@ -131,6 +160,9 @@ def substitution() -> Iterator[None]:
 
 def main() -> int:
     """Run all; the last line says how many passed and failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--counts", type=Path, help="a file for the totals, as JSON")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, substitution():
         scratch = Path(name)
         find_tests(scratch)
@@ -149,13 +181,13 @@ def main() -> int:
         tests = list(dict.fromkeys(listing.stdout.split()))
 
         def judge(run: Run) -> str:
-            passed, text = execute(run, scratch)
-            if passed:
-                return "passed"
+            verdict, text = execute(run, scratch)
+            if verdict != "failed":
+                return verdict
             if run.patched and run.test.endswith(UNSTEADY_PATCHED):
                 print(f"ok   {run}: fails on purpose, as PARITY.md says", flush=True)
                 return "unsteady"
-            if not execute(Run(run.test, run.patched, hubpool=False), scratch)[0]:
+            if execute(Run(run.test, run.patched, hubpool=False), scratch)[0] == "failed":
                 print(f"ok   {run}: fails with the standard library's class too", flush=True)
                 return "both"
             print(text[-6000:], f"FAIL {run}", sep="\n", flush=True)
@@ -164,12 +196,22 @@ def main() -> int:
         runs = [Run(test, patched) for test in tests for patched in (False, True)]
         with ThreadPoolExecutor(os.cpu_count()) as executor:
             verdicts = list(executor.map(judge, runs))
-    both, failed = verdicts.count("both"), verdicts.count("failed")
+    count = Counter(verdicts)
     print(f"CPython's tests of ThreadPoolExecutor, {len(tests)} unpatched and patched:")
-    print(f"{both} fail with the standard library's class too, and count as neither")
-    print(f"{verdicts.count('unsteady')} share a patched lock among threads, and count as neither")
-    print(f"{verdicts.count('passed')} passed, {failed} failed")
-    return 1 if failed or not tests else 0
+    print(f"{count['both']} fail with the standard library's class too, and count as neither")
+    print(f"{count['unsteady']} share a patched lock among threads, and count as neither")
+    print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
+    if arguments.counts:
+        result = {
+            "python": platform.python_version(),
+            "gevent": gevent.__version__,
+            "passed": count["passed"],
+            "failed": count["failed"],
+            "skipped": count["skipped"],
+            "neither": count["both"] + count["unsteady"],
+        }
+        arguments.counts.write_text(json.dumps(result), encoding="utf-8")
+    return 1 if count["failed"] or not tests else 0
 
 
 if __name__ == "__main__":
