@@ -1,9 +1,17 @@
 # The project's one task list. `make help` prints it.
-# PYTHON is the interpreter to build for; everything is kept in .venv, target and dist.
+# PYTHON is the interpreter to build for; everything is kept in .venv, target and dist. As
+# debian3.14 or debian3.15 it is the one of Debian's unstable release: see tests/cpythons/debian,
+# which runs each command of that interpreter.
 PYTHON ?= python3
+ifneq ($(filter debian3.%,$(PYTHON)),)
+INSIDE := tests/cpythons/debian
+VERSION := $(PYTHON:debian%=%)
+VENV := .venv/$(PYTHON)
+else
 VERSION := $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 VENV := .venv/$(VERSION)
-PY := $(VENV)/bin/python
+endif
+PY := $(strip $(INSIDE) $(VENV)/bin/python)
 INSTALLED := $(VENV)/.installed
 TARGET := target/python$(VERSION)
 DIR ?=
@@ -11,20 +19,21 @@ QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust examples-rust models sanitize fuzz test-python compat situations stress test-all bench bench-rust instructions lint deny msrv semver format docs wheel build clean
+.PHONY: help demo test test-rust examples-rust models sanitize fuzz test-python compat situations stress test-all cpythons referees bench bench-rust instructions lint deny msrv semver format docs wheel build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
 $(INSTALLED): pyproject.toml
-	"$(PYTHON)" -m venv $(VENV)
+	$(if $(INSIDE),$(INSIDE) python$(VERSION),"$(PYTHON)") -m venv $(VENV)
 	$(PY) -m pip install -q --upgrade pip
 	$(PY) -m pip install -q --group dev
 	touch $(INSTALLED)
 
 build: $(INSTALLED) ## Build hubpool and install it into .venv.
 	rm -rf $(TARGET)/wheels
-	CARGO_TARGET_DIR=$(TARGET) $(PY) -m maturin build -q --release --interpreter $(PY) --out $(TARGET)/wheels
+	CARGO_TARGET_DIR=$(TARGET) $(VENV)/bin/maturin build -q --release \
+	  --interpreter $(if $(INSIDE),python$(VERSION),$(PY)) --out $(TARGET)/wheels
 	$(PY) -m pip install -q --force-reinstall --no-deps $(TARGET)/wheels/*.whl
 
 demo: build ## Index a directory tree through the pool (DIR=..., by default the standard library).
@@ -75,12 +84,41 @@ situations: build ## Try hard situations on gevent's pool and on hubpool's; writ
 stress: build ## Load all at random for SECONDS (60), and count what is lost, run twice or leaked.
 	$(PY) tests/stress/stress.py --seconds $(or $(SECONDS),60)
 
-test-all: ## Run all tests over every CPython from 3.10 on that is found.
-	set -e; for version in 3.10 3.11 3.12 3.13; do \
-	  for python in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python$$version; do \
-	    if "$$python" -c '' 2>/dev/null; then $(MAKE) test PYTHON="$$python"; break; fi; \
-	  done; \
-	done
+test-all: ## Run all tests, those of the package and its referees on every CPython from 3.10 to 3.15.
+	$(MAKE) test-rust models sanitize
+	$(MAKE) cpythons
+
+# Every CPython that the package is said to be for.
+VERSIONS ?= $(shell sed -n 's/.*"Programming Language :: Python :: \(3\.[0-9]*\)".*/\1/p' pyproject.toml)
+RESULTS := target/cpythons/$(VERSION)
+
+cpythons: ## Run the package's tests and its referees on VERSIONS (3.10 to 3.15), and write docs/cpythons.md (QUICK=1: fewer, and no table).
+	@status=0; for version in $(VERSIONS); do \
+	  found=0; python=$$(tests/cpythons/find $$version target/cpythons/$$version.missing) || found=$$?; \
+	  case $$found in \
+	  0) $(MAKE) $(if $(QUICK),test-python compat,referees) PYTHON="$$python" || status=1 ;; \
+	  69) ;; \
+	  *) status=1 ;; \
+	  esac; \
+	done; \
+	"$(PYTHON)" tests/cpythons/table.py $(if $(QUICK),,--write docs/cpythons.md) $(VERSIONS) || status=1; \
+	exit $$status
+
+# All of them run, though one has failed, so that the table shows them all.
+referees: build ## Run the package's tests and its referees on PYTHON, on libev and libuv; leave their counts in target/cpythons.
+	rm -rf $(RESULTS)
+	mkdir -p $(RESULTS)
+	@status=0; for loop in libev-cext libuv-cffi; do \
+	  export GEVENT_LOOP=$$loop; \
+	  if [ $$loop = libev-cext ]; then other=libuv-cffi; else other=libev-cext; fi; \
+	  set -x; \
+	  $(PY) -m pytest -q tests/unit tests/property tests/subprocess -k "not $$other" --junitxml=$(RESULTS)/package-$$loop.xml || status=1; \
+	  $(PY) -m pytest -q tests/situations -k "not $$other" --junitxml=$(RESULTS)/situations-$$loop.xml || status=1; \
+	  $(PY) -m pytest -q --doctest-modules --pyargs hubpool --junitxml=$(RESULTS)/doctests-$$loop.xml || status=1; \
+	  $(PY) tests/compat/run_stdlib.py --counts $(RESULTS)/executor-$$loop.json || status=1; \
+	  $(PY) tests/compat/run.py --loop $$loop --counts $(RESULTS)/gevent-$$loop.json || status=1; \
+	  set +x; \
+	done; exit $$status
 
 bench: build ## Measure all against its peers, on one core and on two (QUICK=1: see that it works).
 	$(PY) -m pip install -q --group bench
