@@ -46,3 +46,29 @@ def test_a_loop_outlives_its_hubs(loop: str, keep: bool) -> None:
     done = run("-X", "dev", "-c", program, loop=loop, timeout=120)
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
     assert done.stderr == ""
+
+
+EVENT_PROGRAM = """
+from gevent import monkey
+monkey.patch_all()
+import threading
+import gevent.threadpool, hubpool
+
+for kind in (gevent.threadpool.ThreadPoolExecutor, hubpool.ThreadPoolExecutor):
+    executor = kind(1)
+    event = threading.Event()
+    try:
+        executor.submit(event.wait).result(60)
+    except BaseException as error:
+        print(type(error).__name__)
+    event.set()
+    executor.shutdown()
+"""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_task_that_waits_for_a_patched_event_alone_ends_as_on_gevents_executor(
+    loop: str,
+) -> None:
+    done = run("-c", EVENT_PROGRAM, loop=loop, timeout=120)
+    assert (done.stdout, done.returncode) == ("LoopExit\nLoopExit\n", 0), done.stderr
