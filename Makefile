@@ -101,7 +101,7 @@ cpythons: ## Run the package's tests and its referees on VERSIONS (3.10 to 3.15)
 	  *) status=1 ;; \
 	  esac; \
 	done; \
-	"$(PYTHON)" tests/cpythons/table.py $(if $(QUICK),,--write docs/cpythons.md) $(VERSIONS) || status=1; \
+	python3 tests/cpythons/table.py $(if $(QUICK),,--write docs/cpythons.md) $(VERSIONS) || status=1; \
 	exit $$status
 
 # All of them run, though one has failed, so that the table shows them all.

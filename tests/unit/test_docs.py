@@ -25,3 +25,11 @@ def test_every_file_and_test_that_is_named_is_there(document: str) -> None:
             assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
     for link in re.findall(r"\]\(([\w./-]+)\)", text):
         assert ((ROOT / document).parent / link).exists(), link
+
+
+def test_the_table_of_versions_has_each_that_the_package_is_for() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    versions = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
+    table = (ROOT / "docs" / "cpythons.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (3\.\d+)\S* \| (\w+) \|", table, re.MULTILINE)
+    assert rows == [(version, loop) for version in versions for loop in ("libev", "libuv")]
