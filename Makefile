@@ -116,7 +116,7 @@ referees: build ## Run the package's tests and its referees on PYTHON, on libev 
 	  $(PY) -m pytest -q tests/situations -k "not $$other" --junitxml=$(RESULTS)/situations-$$loop.xml || status=1; \
 	  $(PY) -m pytest -q --doctest-modules --pyargs hubpool --junitxml=$(RESULTS)/doctests-$$loop.xml || status=1; \
 	  $(PY) tests/compat/run_stdlib.py --counts $(RESULTS)/executor-$$loop.json || status=1; \
-	  $(PY) tests/compat/run.py --loop $$loop --counts $(RESULTS)/gevent-$$loop.json || status=1; \
+	  $(PY) tests/compat/run.py --loop $$loop --time-limit 600 --counts $(RESULTS)/gevent-$$loop.json || status=1; \
 	  set +x; \
 	done; exit $$status
 
