@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +36,20 @@ def test_the_table_of_versions_has_each_that_the_package_is_for() -> None:
     table = (ROOT / "docs" / "cpythons.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (3\.\d+)\S* \| (\w+) \|", table, re.MULTILINE)
     assert rows == [(version, loop) for version in versions for loop in ("libev", "libuv")]
+
+
+def test_the_readmes_example_runs(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_bytes(b"x = 1\n")
+    [example] = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    digest = hashlib.sha256(b"x = 1\n").hexdigest()
+    assert (ended.stdout, ended.stderr) == (f"{[digest]}\n", "")
