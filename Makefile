@@ -13,13 +13,15 @@ VENV := .venv/$(VERSION)
 endif
 PY := $(strip $(INSIDE) $(VENV)/bin/python)
 INSTALLED := $(VENV)/.installed
+# What runs hubpool as part of a larger program has an environment of its own.
+CLIENTS := $(VENV)-clients
 TARGET := target/python$(VERSION)
 DIR ?=
 QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust examples-rust models sanitize fuzz test-python compat situations stress test-all cpythons referees bench bench-rust instructions lint deny msrv semver format docs wheel build clean
+.PHONY: help demo test test-rust examples-rust models sanitize fuzz test-python clients clients-quick compat situations stress test-all cpythons referees bench bench-rust instructions lint deny msrv semver format docs wheel build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -39,7 +41,7 @@ build: $(INSTALLED) ## Build hubpool and install it into .venv.
 demo: build ## Index a directory tree through the pool (DIR=..., by default the standard library).
 	$(PY) examples/index_tree.py $(if $(DIR),"$(DIR)")
 
-test: test-rust models sanitize test-python compat ## Run all tests.
+test: test-rust models sanitize test-python clients-quick compat ## Run all tests.
 
 test-rust: ## Run the engine's tests.
 	cargo test -q -p hubpool
@@ -73,6 +75,21 @@ COVERAGE = --cfg fuzzing -Cdebug-assertions -Cpasses=sancov-module -Cllvm-args=-
 test-python: build ## Run the Python package's own tests and its examples.
 	$(PY) -m pytest -q
 	$(PY) -m pytest -q --doctest-modules --pyargs hubpool
+
+$(CLIENTS)/.clients $(CLIENTS)/.clients-quick: pyproject.toml
+	"$(PYTHON)" -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install -q --upgrade pip
+	$(CLIENTS)/bin/python -m pip install -q --group $(patsubst .%,%,$(@F))
+	touch $@
+
+clients: build $(CLIENTS)/.clients ## Run uWSGI, gunicorn, debugpy, s3transfer, dask and coverage on hubpool.
+	$(CLIENTS)/bin/python -m pip install -q --force-reinstall --no-deps $(TARGET)/wheels/*.whl
+	$(CLIENTS)/bin/python -m pytest -q tests/clients
+
+# The part of it for which little is installed, and nothing is built.
+clients-quick: build $(CLIENTS)/.clients-quick
+	$(CLIENTS)/bin/python -m pip install -q --force-reinstall --no-deps $(TARGET)/wheels/*.whl
+	$(CLIENTS)/bin/python -m pytest -q --quick tests/clients
 
 compat: build ## Run gevent's own tests, and CPython's of its executor, on hubpool.
 	$(PY) tests/compat/run.py $(if $(QUICK),--quick) $(if $(FULL),--full)
