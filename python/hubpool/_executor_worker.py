@@ -13,12 +13,13 @@ from hubpool import _exit, _fork, _gevent
 from hubpool._cpython import LOGGER
 from hubpool._crew import Crew
 from hubpool._future import Future
+from hubpool._hub import set_task_wake
 from hubpool._worker import _Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hubpool._native import Core, Registration, Worker
+    from hubpool._native import Core, Registration, Wake, Worker
     from hubpool.executor import ThreadPoolExecutor
 
 #: What an executor says whose initializer failed.
@@ -232,6 +233,8 @@ class ExecutorWorker(_Worker):
     _daemon = False
     #: Whether the initializer has failed.
     _broken = False
+    #: The wake of the hub whose loop the last task kept from ending.
+    _task_wake: Wake | None = None
 
     def __init__(self, crew: ExecutorCrew, first_job: Future[Any] | None) -> None:
         _Worker.__init__(self, crew, f"{crew.name_prefix}_{next(crew.numbers)}")
@@ -305,6 +308,12 @@ class ExecutorWorker(_Worker):
             return True
         func, args, kwargs = work
         context = None if self._context is None else self._context.copy()
+        hold = job.outer_hold or job.hold
+        wake = None if hold is None else hold.wake
+        if wake is not self._task_wake:
+            self._task_wake = wake
+            set_task_wake(wake)
+        del hold, wake
         value, error, go_on = self._run_task(func, args, kwargs, job, context, place)
         exception = None if error is None else error[1]
         try:

@@ -101,6 +101,8 @@ class Future(concurrent.futures.Future[_T]):
         self._process = None if work is None else _fork.process
         #: What keeps the submitter's loop from ending until the task has.
         self.hold: TaskHold | None = None
+        #: The same of the hub whose task has submitted this one.
+        self.outer_hold: TaskHold | None = None
 
     if not TYPE_CHECKING:  # To a type checker they are the standard library's attributes.
 
@@ -251,6 +253,7 @@ class Future(concurrent.futures.Future[_T]):
     def _end_hold(self, links: Iterable[Link] | None, worker: Worker | None) -> None:
         """Keep the submitter's loop no longer. The caller announces the links afterwards."""
         hold, self.hold = self.hold, None
+        self.outer_hold = None  # It ends with the last reference.
         if hold is None:
             return
         if links:

@@ -544,6 +544,21 @@ def mark_worker_thread() -> None:
     _threads.is_worker = True
 
 
+def set_task_wake(wake: Wake | None) -> None:
+    """Say which hub's loop the tasks that the calling worker runs from now on keep from ending."""
+    _threads.wake = wake
+
+
+def hold_of_task_here() -> TaskHold | None:
+    """Keep the loop that the task in the calling thread keeps, for a task that it submits.
+
+    A greenlet that waits for a task may wait for the tasks that this task submits, too. The loop
+    is kept already, so that any thread may count one more.
+    """
+    wake: Wake | None = getattr(_threads, "wake", None)
+    return None if wake is None else TaskHold(wake)
+
+
 def in_worker_thread() -> bool:
     """Whether the calling thread is a worker."""
     return hasattr(_threads, "is_worker")

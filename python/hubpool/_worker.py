@@ -14,7 +14,7 @@ from greenlet import getcurrent, greenlet
 from hubpool import _cpython, _fork, _gevent, from_thread
 from hubpool._account import Failed
 from hubpool._gevent_threadpool import TaskHooks
-from hubpool._hub import mark_worker_thread
+from hubpool._hub import mark_worker_thread, set_task_wake
 from hubpool._limit import thread_limit
 from hubpool._native import Batch, Claims, Registration, Tasks, Wake, Worker, name_thread
 from hubpool._report import Unretrieved
@@ -333,6 +333,7 @@ class _WorkerGreenlet(_Worker):
 
     def _prepare(self) -> bool:
         from_thread.belongs_to(self._account.hub)
+        set_task_wake(self._account.wake.native)
         return True
 
     def runs(self, result: Any) -> bool:

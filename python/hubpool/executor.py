@@ -18,7 +18,7 @@ from hubpool import _cpython, _exit, _fork, _gevent
 from hubpool._check import MOST_WORKERS, check_seconds, class_name
 from hubpool._executor_worker import BROKEN, ExecutorCrew, ExecutorThread, WorkerContexts
 from hubpool._future import Future
-from hubpool._hub import may_wait_here, wake_here
+from hubpool._hub import hold_of_task_here, may_wait_here, wake_here
 from hubpool._native import Core
 from hubpool._work_queue import WorkQueue
 
@@ -134,6 +134,12 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         wake = wake_here()
         if wake is not None:
             future.hold = wake.hold_for_task()
+        outer_hold = hold_of_task_here()
+        if outer_hold is not None:
+            if wake is None:
+                future.hold = outer_hold
+            else:
+                future.outer_hold = outer_hold
         # A thread with an initializer may take its time, or fail: others may
         # come before it.
         pinned = self._initializer is None and contexts is None and not self._adjusts

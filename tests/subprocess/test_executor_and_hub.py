@@ -10,7 +10,7 @@ BEGIN = """
 import queue, sys, threading
 import gevent, gevent.event, gevent.queue
 from gevent import monkey
-from hubpool import ThreadPoolExecutor
+from hubpool import ThreadPool, ThreadPoolExecutor
 native_sleep = monkey.get_original("time", "sleep")
 executor = ThreadPoolExecutor(2)
 def work(value=None):
@@ -72,6 +72,41 @@ PROGRAMS = {
     "a task that submits the task that sets the event": (
         "event = Event()\n"
         "executor.submit(lambda: (work(), executor.submit(event.set), work()))\n"
+        "event.wait()\n"
+        "print(event.is_set())",
+        "True",
+    ),
+    "a task that has ended before the task that it has submitted sets the event": (
+        "event, outer = Event(), []\n"
+        "def inner(deeper):\n"
+        "    while not outer[0].done(): native_sleep(0.01)\n"
+        "    work()\n"
+        "    executor.submit(inner, False) if deeper else event.set()\n"
+        "outer.append(executor.submit(lambda: executor.submit(inner, True)))\n"
+        "event.wait()\n"
+        "print(event.is_set())",
+        "True",
+    ),
+    "the same, where the task's thread has a hub of its own": (
+        "event, outer = Event(), []\n"
+        "def inner():\n"
+        "    while not outer[0].done(): native_sleep(0.01)\n"
+        "    work()\n"
+        "    event.set()\n"
+        "outer.append(executor.submit(lambda: (gevent.sleep(0), executor.submit(inner))))\n"
+        "event.wait()\n"
+        "print(event.is_set())",
+        "True",
+    ),
+    "an event that nobody sets when what a task has submitted has ended": (
+        "executor.submit(lambda: (gevent.sleep(0), executor.submit(work)))\n"
+        "try: gevent.event.Event().wait()\n"
+        "except gevent.exceptions.LoopExit: print('LoopExit')",
+        "LoopExit",
+    ),
+    "a task of a pool that submits the task that sets the event": (
+        "event = Event()\n"
+        "ThreadPool(1).spawn(lambda: executor.submit(lambda: (work(), event.set())))\n"
         "event.wait()\n"
         "print(event.is_set())",
         "True",
