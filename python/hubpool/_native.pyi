@@ -8,6 +8,7 @@ from typing_extensions import Self, disjoint_base
 from hubpool._worker_thread import WorkerThread
 
 __all__ = [
+    "SOURCES",
     "Account",
     "Batch",
     "Claims",
@@ -23,6 +24,8 @@ __all__ = [
     "Worker",
     "name_thread",
 ]
+
+SOURCES: str
 
 def name_thread(name: str) -> None: ...
 

@@ -48,4 +48,8 @@ mod _native {
     use crate::wake::Wake;
     #[pymodule_export]
     use crate::worker::{Worker, name_thread};
+
+    /// The checksum of the sources that this module was compiled from: see `build.rs`.
+    #[pymodule_export]
+    const SOURCES: &str = env!("HUBPOOL_SOURCES");
 }
