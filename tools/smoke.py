@@ -33,7 +33,7 @@ def main() -> None:
     hub_pool = gevent.get_hub().threadpool
     assert type(hub_pool) is hubpool.ThreadPool, "GEVENT_THREADPOOL is not set, or does nothing"
     tree: index_tree.Tree = hub_pool.apply(
-        index_tree.list_tree, (root, frozenset({"site-packages"}))
+        index_tree.list_tree, (root, frozenset({"site-packages", "test"}))
     )
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder, "index.db")
