@@ -27,7 +27,7 @@ def run_on_arm(wheel: Path, version: str) -> tuple[str, str]:
         return "no", f"Debian has no CPython {version} for arm64"
     try:
         qemu = unpack("qemu", platform_of_debian(), "bookworm", "qemu-user-static")
-        root = unpack(version, "arm64", SUITES[version], f"python{version}")
+        root = unpack(version, "arm64", SUITES[version], f"python{version}", "libstdc++6")
     except (FailedError, FileNotFoundError) as error:
         return "no", f"Debian's packages cannot be had: {error}"
     packages = PLACE / f"{version}-packages"
@@ -61,10 +61,11 @@ def platform_of_debian() -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
-def unpack(name: str, architecture: str, suite: str, package: str) -> Path:
-    """Unpack a package of Debian's, and all that it depends on, into a folder of that name."""
+def unpack(name: str, architecture: str, suite: str, *packages: str) -> Path:
+    """Unpack Debian's packages, and all that they depend on, into a folder of that name."""
     root = PLACE / name
-    if (root / "complete").exists():
+    complete, what = root / "complete", " ".join((suite, *packages))
+    if complete.exists() and complete.read_text("utf-8") == what:
         return root
     shutil.rmtree(root, ignore_errors=True)
     state = root / "apt"
@@ -90,12 +91,12 @@ def unpack(name: str, architecture: str, suite: str, package: str) -> Path:
     for option, value in options.items():
         apt += ["-o", f"{option}={value}"]
     run([*apt, "update"])
-    run([*apt, "install", "-y", "--no-install-recommends", "--download-only", package])
+    run([*apt, "install", "-y", "--no-install-recommends", "--download-only", *packages])
     for archive in sorted((state / "archives").glob("*.deb")):
         run(["dpkg", "-x", archive, root])
     if not (root / "lib").exists():
         # The release has all libraries in /usr/lib.
         (root / "lib").symlink_to("usr/lib")
     shutil.rmtree(state)
-    (root / "complete").touch()
+    complete.write_text(what, "utf-8")
     return root

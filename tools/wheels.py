@@ -8,11 +8,15 @@ wheel to the C library of its tag, so no container is needed.
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
 
 from arm import run_on_arm
 from environment import PLAIN_PATH, ROOT, Environment, FailedError, find_python, run
@@ -105,9 +109,7 @@ def try_file(path: Path) -> tuple[str, str]:
 
 def try_wheel(path: Path, tag: str) -> tuple[str, str]:
     """Check that a wheel keeps what its tag promises, and run it if this machine can."""
-    seen = " ".join(run([tool("auditwheel"), "show", path]).split())
-    if f'platform tag: "{tag}"' not in seen:
-        raise FailedError(f"auditwheel finds another tag than {tag}: {seen}")
+    check_libraries(path, tag)
     digits = re.search(r"-cp3(\d+)-", path.name)
     assert digits, path
     version = f"3.{digits[1]}"
@@ -123,6 +125,28 @@ def try_wheel(path: Path, tag: str) -> tuple[str, str]:
     environment = Environment(name, python, {"PATH": PLAIN_PATH})
     environment.install(path.relative_to(ROOT))
     return "yes", environment.smoke()
+
+
+def check_libraries(path: Path, tag: str) -> None:
+    """Raise unless the module needs nothing but what each system of that tag has."""
+    if tag.startswith("musllinux"):
+        # auditwheel knows musl's library by the name that Alpine links to it. zig uses the name
+        # `libc.so`, by which musl's loader always finds itself.
+        libraries = needed_libraries(path)
+        if libraries != {"libc.so"}:
+            raise FailedError(f"the module needs {libraries}, and no system of {tag} has all")
+        return
+    seen = " ".join(run([tool("auditwheel"), "show", path]).split())
+    if f'platform tag: "{tag}"' not in seen:
+        raise FailedError(f"auditwheel finds another tag than {tag}: {seen}")
+
+
+def needed_libraries(path: Path) -> set[str]:
+    """Return the shared libraries that a wheel's module is linked to."""
+    with zipfile.ZipFile(path) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith(".so"))
+        elf = ELFFile(io.BytesIO(wheel.read(name)))
+    return {tag.needed for tag in elf.get_section_by_name(".dynamic").iter_tags("DT_NEEDED")}
 
 
 if __name__ == "__main__":
