@@ -154,7 +154,7 @@ instructions: ## Count the instructions of the engine's hot paths, under valgrin
 	cargo install -q --root target/tools gungraun-runner@$(shell sed -n 's/^gungraun = "\(.*\)"/\1/p' crates/hubpool/Cargo.toml)
 	GUNGRAUN_RUNNER="$(CURDIR)/target/tools/bin/gungraun-runner" cargo bench -q -p hubpool --bench instructions
 
-check: ## Check format and lints, and run the unit tests of a build that took little time [3 min, 1 to 2 min when warm].
+check: ## Check format and lints, and run the unit tests of a build that took little time [2 min, 30 s when warm].
 	cargo fmt --check
 	cargo clippy -q --workspace --all-targets -- -Dwarnings
 	cargo test -q -p hubpool
@@ -227,11 +227,11 @@ wheel: $(INSTALLED) ## Leave one wheel for PYTHON in dist/ [1 min].
 	rm -rf dist
 	CARGO_TARGET_DIR=$(TARGET) $(PY) -m maturin build -q --release --interpreter $(PY) --out dist
 
-wheels: $(INSTALLED) ## Leave the sdist and all wheels in dist/, checked, and run as far as they can be (VERSIONS=3.11, say: fewer) [12 min].
+wheels: $(INSTALLED) ## Leave the sdist and all wheels in dist/, checked, and run as far as they can be (VERSIONS=3.11, say: fewer) [10 min].
 	$(PY) -m pip install -q --group release
 	$(PY) tools/wheels.py $(VERSIONS)
 
-ways-in: $(INSTALLED) ## Try each way to install from the sources, and each that must be refused [5 min].
+ways-in: $(INSTALLED) ## Try each way to install from the sources, and each that must be refused [2 min].
 	$(PY) -m pip install -q --group release
 	$(PY) tools/ways_in.py
 

@@ -33,6 +33,10 @@ WINDOWS = "x86_64-pc-windows-gnu"
 MACOS = ["aarch64-apple-darwin", "x86_64-apple-darwin"]
 
 
+class UnavailableError(Exception):
+    """What a check needs cannot be had on this machine."""
+
+
 def main() -> int:
     """Try all; return the exit status."""
     shutil.rmtree(ROOT / PLACE / "with space", ignore_errors=True)
@@ -58,6 +62,8 @@ def main() -> int:
     for name, way in ways.items():
         try:
             outcome = way()
+        except UnavailableError as error:
+            outcome = f"not checked: {error}"
         except FailedError as error:
             failed, outcome = True, f"FAIL\n{error}"
         print(f"{name}: {outcome}", flush=True)
@@ -184,7 +190,10 @@ def check_binding(*arguments: str, **variables: str) -> None:
 
 def add_target(triple: str) -> str:
     """Let rustup fetch the standard library of another system, and return its name."""
-    run(["rustup", "target", "add", triple])
+    try:
+        run(["rustup", "target", "add", triple])
+    except (FailedError, FileNotFoundError) as error:
+        raise UnavailableError(f"rustup does not fetch {triple} here: {error}") from None
     return triple
 
 

@@ -91,7 +91,7 @@ def build(target: Target, versions: list[str]) -> str | None:
             *("build", "--release", "--strip", "--zig", "--target", target.triple),
             *("--compatibility", target.tag, "--interpreter", *versions),
         )
-    except FailedError as error:
+    except (FailedError, FileNotFoundError) as error:
         return f"No wheel of {target.tag} has been built on this machine: {error}"
     return None
 

@@ -15,7 +15,8 @@ DOCUMENTS = ["README.md", "ARCHITECTURE.md", "PARITY.md", "CONTRIBUTING.md", "SE
 
 
 @pytest.mark.parametrize(
-    "document", [*DOCUMENTS, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+    "document",
+    [*DOCUMENTS, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))],
 )
 def test_every_file_and_test_that_is_named_is_there(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
