@@ -24,6 +24,8 @@ def check_seconds(
         is_nan = math.isnan(seconds)
     except TypeError:
         raise TypeError(f"{name} must be a number of {what}: {seconds!r}") from None
+    except OverflowError:
+        raise OverflowError(f"{name} is too large to be a number of {what}") from None
     if is_nan and not may_be_nan:
         raise ValueError(f"{name} must be a number of {what}: {seconds!r}")
 

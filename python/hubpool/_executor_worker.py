@@ -10,6 +10,7 @@ from concurrent.futures.thread import BrokenThreadPool
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hubpool import _exit, _fork, _gevent
+from hubpool._callback import begin_callbacks
 from hubpool._cpython import LOGGER
 from hubpool._crew import Crew
 from hubpool._future import Future
@@ -206,6 +207,8 @@ class ExecutorThread:
         if self.ident == _gevent.get_thread_ident() and self.is_alive():
             raise RuntimeError("cannot join current thread")
         self._ended.wait(timeout)
+        if not self.is_alive():
+            begin_callbacks()
 
     def is_alive(self) -> bool:
         """Whether the thread has not ended."""

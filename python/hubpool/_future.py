@@ -103,6 +103,8 @@ class Future(concurrent.futures.Future[_T]):
         self.hold: TaskHold | None = None
         #: The same of the hub whose task has submitted this one.
         self.outer_hold: TaskHold | None = None
+        #: Callbacks that hubs call, in their order.
+        self._callback_links: list[CallbackLink] | None = None
 
     if not TYPE_CHECKING:  # To a type checker they are the standard library's attributes.
 
@@ -294,8 +296,14 @@ class Future(concurrent.futures.Future[_T]):
                         self._done_callbacks = []
                     self._done_callbacks.append(fn)
                     return
-        elif self._link(hub, fn, self, kind=CallbackLink):
-            return
+        else:
+            link = self._link(hub, fn, self, kind=CallbackLink)
+            if link is not None:
+                return
+            # The future is done. The hub's turn to call the callbacks before this one is now.
+            for earlier in self._callback_links or ():
+                if earlier.is_here():
+                    earlier.call_here()
         call_callback(fn, self)
 
     def result(self, timeout: float | None = None) -> _T:
@@ -393,6 +401,8 @@ class Future(concurrent.futures.Future[_T]):
             if self._links is None:
                 self._links = {}
             self._links[link] = None
+            if isinstance(link, CallbackLink):
+                self._callback_links = [*(self._callback_links or ()), link]
         return link
 
     def _drop(self, link: Link) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "get_thread_ident",
     "get_thread_profile",
     "get_thread_trace",
+    "is_main_hub",
     "is_main_thread",
     "is_threading_patched",
     "native_sleep",
@@ -100,6 +101,11 @@ def format_hub(hub: Any) -> str:
 def is_main_thread() -> bool:
     """Whether the calling thread is the main thread: for gevent, the one that imported it."""
     return get_thread_ident() == _main_thread_ident
+
+
+def is_main_hub(hub: Any) -> bool:
+    """Whether a hub is the main thread's."""
+    return bool(hub.thread_ident == _main_thread_ident)
 
 
 def is_threading_patched() -> bool:

@@ -189,6 +189,11 @@ class HubWake:
         hub = self._hub()
         return hub is not None and hub.loop is not None
 
+    def is_main(self) -> bool:
+        """Whether the hub is the main thread's."""
+        hub = self._hub()
+        return hub is not None and _gevent.is_main_hub(hub)
+
     def thread_time(self) -> int | None:
         """Return the nanoseconds that the hub's thread has run, if that is known. Any thread."""
         if self.clock is None:
@@ -475,8 +480,13 @@ def stand_in() -> None:
 
 
 def wake_here() -> HubWake | None:
-    """Return the :class:`HubWake` of the calling thread's hub, if the thread has a live hub."""
+    """Return the :class:`HubWake` of the calling thread's live hub, or ``None``.
+
+    The main thread gets a hub: its greenlets will wait there.
+    """
     hub = _gevent.get_hub_if_exists()
+    if hub is None and _gevent.is_main_thread():
+        hub = get_hub()
     return None if hub is None or hub.loop is None else hub_wake(hub)
 
 

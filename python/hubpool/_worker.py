@@ -211,8 +211,9 @@ class _Worker(TaskHooks, greenlet):
     def abandon(self) -> None:
         """In a forked child, leave alone what is the parent's; end the thread if it goes on."""
         self._abandoned = self._left = True
-        if self._thread_ident != _gevent.get_thread_ident():
-            _cpython.active_threads.pop(self._thread_ident, None)
+        thread = self._thread
+        if thread is not None and self._thread_ident != _gevent.get_thread_ident():
+            thread.abandon()
 
     def _prepare(self) -> bool:
         """Do what comes before the first job. Return whether the worker goes on."""

@@ -8,7 +8,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from hubpool import _cpython, _gevent
+from hubpool import _cpython, _fork, _gevent
 
 if TYPE_CHECKING:
     from threading import Thread
@@ -57,6 +57,11 @@ class WorkerThread(Thread):
         self._place = None
         self.rested()
 
+    def abandon(self) -> None:
+        """In a forked child, take a thread of the parent's out of the list."""
+        _active.pop(self.ident, None)
+        self._place = None
+
     def rested(self) -> None:
         """Tell the joiners that the worker has no task any more."""
         rest = self.__dict__.pop("_rest", None)
@@ -65,6 +70,7 @@ class WorkerThread(Thread):
 
     def is_alive(self) -> bool:
         """Whether the worker runs a task."""
+        _fork.settle()
         return _active.get(self.ident) is self
 
     def join(self, timeout: float | None = None) -> None:

@@ -14,11 +14,12 @@ from typing import Any, ParamSpec, TypeVar
 
 from gevent.hub import get_hub
 
-from hubpool import _cpython, _exit, _fork, _gevent
+from hubpool import _cpython, _exit, _fork
+from hubpool._callback import begin_callbacks, call_all
 from hubpool._check import MOST_WORKERS, check_seconds, class_name
 from hubpool._executor_worker import BROKEN, ExecutorCrew, ExecutorThread, WorkerContexts
 from hubpool._future import Future
-from hubpool._hub import hold_of_task_here, may_wait_here, wake_here
+from hubpool._hub import hold_of_task_here, hub_wake, in_worker_thread, may_wait_here, wake_here
 from hubpool._native import Core
 from hubpool._work_queue import WorkQueue
 
@@ -77,8 +78,10 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         self._contexts = None if contexts is None else WorkerContexts(*contexts)
         #: Whether a subclass has its own way to start threads, which each submission calls.
         self._adjusts = type(self)._adjust_thread_count is not _adjust_thread_count
-        if _gevent.is_main_thread():
-            get_hub()  # What its greenlets wait for, whatever it is, may be what a task will do.
+        # Greenlets of this thread may wait for what a task will do, as with gevent's executor. Made
+        # here, a submission needs no descriptor.
+        if not in_worker_thread():
+            hub_wake(get_hub())
         self._start_anew()
         _executors[id(self)] = self
 
@@ -125,12 +128,33 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         """
         if self._broken or self._shutdown or _exit.begun:
             raise self._refusal()
-        core, contexts = self._core, self._contexts
-        if contexts is None:
-            work: Any = (fn, args, kwargs)
-        else:
-            work = contexts.work(fn, args, kwargs)
-        future: Future[_T] = Future(work)
+        core = self._core
+        future: Future[_T] = self._new_future(fn, args, kwargs)
+        try:
+            # A thread with an initializer may take its time, or fail: others may
+            # come before it.
+            pinned = self._initializer is None and self._contexts is None and not self._adjusts
+            if pinned and core.wants_worker(1) and self._crew.add_if_needed(future):
+                return future
+            manned = core.submit(future)
+            if manned is None:
+                if _fork.settle() or core is not self._core:
+                    return self.submit(fn, *args, **kwargs)
+                raise self._refusal()
+            if not (manned and pinned):
+                self._staff(future)
+        except BaseException:
+            # The error's traceback may keep the future.
+            future.hold = future.outer_hold = None
+            raise
+        return future
+
+    def _new_future(self, fn: Any, args: Any, kwargs: Any) -> Future[Any]:
+        """Make a future, which keeps the loops that its submitter runs on or keeps."""
+        work: Any = (fn, args, kwargs)
+        if self._contexts is not None:
+            work = self._contexts.work(fn, args, kwargs)
+        future: Future[Any] = Future(work)
         wake = wake_here()
         if wake is not None:
             future.hold = wake.hold_for_task()
@@ -140,18 +164,6 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
                 future.hold = outer_hold
             else:
                 future.outer_hold = outer_hold
-        # A thread with an initializer may take its time, or fail: others may
-        # come before it.
-        pinned = self._initializer is None and contexts is None and not self._adjusts
-        if pinned and core.wants_worker(1) and self._crew.add_if_needed(future):
-            return future
-        manned = core.submit(future)
-        if manned is None:
-            if _fork.settle() or core is not self._core:
-                return self.submit(fn, *args, **kwargs)
-            raise self._refusal()
-        if not (manned and pinned):
-            self._staff(future)
         return future
 
     def _staff(self, future: Future[Any]) -> None:
@@ -264,6 +276,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
                     thread.join()
                 if not all_known:
                     Future().wait(0.001)
+            begin_callbacks()
 
     kill = shutdown
 
@@ -322,6 +335,7 @@ def _at_exit() -> None:
         thread.join()
     for executor in tuple(_executors.values()):
         executor._see_to_queue()
+    call_all()
 
 
 def _after_fork_in_child() -> None:

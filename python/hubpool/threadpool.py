@@ -347,7 +347,8 @@ class ThreadPool(GroupMappingMixin):
         _fork.settle()
         self._check_thread()
         if not isinstance(result, TaskResult):
-            own = "; a future has a cancel() of its own" if hasattr(result, "cancel") else ""
+            is_future = isinstance(result, concurrent.futures.Future)
+            own = "; a future has a cancel() of its own" if is_future else ""
             raise TypeError(f"result must be what spawn() has returned: {result!r}{own}")
         if self._withdraw(result):
             return True

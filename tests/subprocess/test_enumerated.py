@@ -202,6 +202,27 @@ assert others() == [thread] and thread.is_alive()
 gate.open()
 thread.join()
 """,
+    "a child of a fork by C code joins what it finds in the list at once": """
+import ctypes
+pool.submit(gate)
+gate.await_entered()
+pid = ctypes.PyDLL(None).fork()
+if pid == 0:
+    status = 1
+    try:
+        for thread in others():
+            thread.join(10)
+            assert not thread.is_alive()
+        assert others() == []
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+assert waitpid(pid, 0)[1] == 0
+gate.open()
+""",
 }
 
 # In a patched program gevent's fork wants the main thread.

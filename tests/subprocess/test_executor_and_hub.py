@@ -12,6 +12,7 @@ import gevent, gevent.event, gevent.queue
 from gevent import monkey
 from hubpool import ThreadPool, ThreadPoolExecutor
 native_sleep = monkey.get_original("time", "sleep")
+start_new_thread = monkey.get_original("_thread", "start_new_thread")
 executor = ThreadPoolExecutor(2)
 def work(value=None):
     native_sleep(0.05)
@@ -110,6 +111,85 @@ PROGRAMS = {
         "event.wait()\n"
         "print(event.is_set())",
         "True",
+    ),
+    "a callback of the last task": (
+        "executor.submit(work).add_done_callback(lambda _: print('called', flush=True))",
+        "called",
+    ),
+    "callbacks of an executor that was shut down": (
+        "called = []\n"
+        "executor.submit(abs, -1).add_done_callback(called.append)\n"
+        "executor.shutdown(wait=False)\n"
+        "native_sleep(0.1)\n"
+        "executor.shutdown(wait=True)\n"
+        "print(len(called))",
+        "1",
+    ),
+    "a thread with a hub that ends": (
+        "called = []\n"
+        "def thread():\n"
+        "    gevent.sleep(0)\n"
+        "    executor.submit(work).add_done_callback(called.append)\n"
+        "start_new_thread(thread, ())\n"
+        "with gevent.Timeout(20):\n"
+        "    while not called: gevent.sleep(0.01)\n"
+        "print(len(called))",
+        "1",
+    ),
+    "a thread with a hub that blocks": (
+        "called = []\n"
+        "def thread():\n"
+        "    gevent.sleep(0)\n"
+        "    executor.submit(work).add_done_callback(called.append)\n"
+        "    native_sleep(1000)\n"
+        "start_new_thread(thread, ())\n"
+        "with gevent.Timeout(20):\n"
+        "    while not called: gevent.sleep(0.01)\n"
+        "print(len(called))",
+        "1",
+    ),
+    "a thread whose hub is destroyed": (
+        "called = []\n"
+        "def thread():\n"
+        "    gevent.sleep(0)\n"
+        "    executor.submit(work).add_done_callback(called.append)\n"
+        "    native_sleep(0.1)\n"
+        "    gevent.get_hub().destroy(True)\n"
+        "start_new_thread(thread, ())\n"
+        "with gevent.Timeout(20):\n"
+        "    while not called: gevent.sleep(0.01)\n"
+        "print(len(called))",
+        "1",
+    ),
+    "an executor that a thread without a hub makes": (
+        "waited = []\n"
+        "def thread():\n"
+        "    event, own = gevent.event.Event(), ThreadPoolExecutor(1)\n"
+        "    own.submit(lambda: (work(), event.set()))\n"
+        "    waited.append(event.wait())\n"
+        "start_new_thread(thread, ())\n"
+        "with gevent.Timeout(20):\n"
+        "    while not waited: gevent.sleep(0.01)\n"
+        "print(waited)",
+        "[True]",
+    ),
+    "an executor of another thread, from the main thread without a hub": (
+        "event, made = gevent.event.Event(), []\n"
+        "start_new_thread(lambda: made.append(ThreadPoolExecutor(1)), ())\n"
+        "while not made: native_sleep(0.01)\n"
+        "made[0].submit(lambda: (work(), event.set()))\n"
+        "print(event.wait())",
+        "True",
+    ),
+    "a submission when no descriptor is left": (
+        "import os, resource\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "taken = []\n"
+        "try:\n"
+        "    while True: taken.append(os.open('/dev/null', os.O_RDONLY))\n"
+        "except OSError: pass\n"
+        "print(executor.submit(abs, -1).result())",
+        "1",
     ),
     "gevent.wait() for tasks": (
         "future = executor.submit(work, 1)\nprint(gevent.wait(), future.done())",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
 import time
@@ -57,6 +58,35 @@ def test_a_greenlets_callback_may_wait_and_spawn_greenlets(
     other = executor.submit(abs, -2)
     other.add_done_callback(lambda _: go.set())
     until(lambda: told == [1])
+
+
+def test_a_callback_of_a_future_that_is_done_comes_after_the_earlier_ones(
+    executor: hubpool.ThreadPoolExecutor,
+) -> None:
+    called: list[str] = []
+    future = executor.submit(abs, -1)
+    future.add_done_callback(lambda _: called.append("first"))
+    deadline = time.monotonic() + LIMIT
+    while not future.done() and time.monotonic() < deadline:
+        time.sleep(0.001)  # The hub does not run.
+    future.add_done_callback(lambda _: called.append("second"))
+    assert called == ["first", "second"]
+    settle()
+    assert called == ["first", "second"]
+
+
+def test_callbacks_have_begun_when_the_executor_has_been_shut_down() -> None:
+    called: list[object] = []
+    executor = hubpool.ThreadPoolExecutor(1)
+    future = executor.submit(abs, -1)
+    future.add_done_callback(called.append)
+    (thread,) = executor._threads
+    executor.shutdown(wait=False)
+    until(lambda: not thread.is_alive() or executor._threads)
+    thread.join()
+    assert called == [future]
+    executor.shutdown(wait=True)
+    assert called == [future]
 
 
 @pytest.mark.parametrize("error", [SystemExit, GeneratorExit])
@@ -189,7 +219,7 @@ def test_a_blocked_thread_gets_the_callback_that_it_waits_for_natively(
 def test_a_thread_that_looks_again_and_again_gets_its_callback(
     executor: hubpool.ThreadPoolExecutor, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_callback, "_AT_THE_LATEST", 0.0)
+    monkeypatch.setattr(_callback, "_IF_IT_SLEEPS", 0.0)
     told: list[object] = []
     future = executor.submit(gate)
     future.add_done_callback(told.append)
@@ -200,6 +230,36 @@ def test_a_thread_that_looks_again_and_again_gets_its_callback(
     assert told == [future]
     settle()
     assert told == [future]
+
+
+def test_a_thread_that_never_comes_back_to_its_hub_gets_its_callback_at_the_latest(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_callback, "_AT_THE_LATEST", 0.0)
+    told: list[object] = []
+    future = executor.submit(gate)
+    future.add_done_callback(told.append)
+    gate.open()
+    deadline = time.monotonic() + LIMIT
+    while not told and time.monotonic() < deadline:
+        pass
+    assert told == [future]
+
+
+def test_what_a_callback_spawns_in_the_place_of_a_blocked_hub_runs_and_leaves_no_hub(
+    executor: hubpool.ThreadPoolExecutor, gate: Gate
+) -> None:
+    told: queue.Queue[int] = queue.Queue()
+    before = None
+    for number in range(3):
+        future = executor.submit(abs, number)
+        future.add_done_callback(lambda done: gevent.spawn_later(0.01, told.put, done.result()))
+        assert told.get(timeout=LIMIT) == number
+        until(lambda: not _callback._lookout._runs)
+        descriptors = len(os.listdir("/proc/self/fd"))
+        before = before or descriptors
+    assert descriptors == before
+    gate.open()
 
 
 def test_a_callback_is_called_though_no_thread_can_be_started_to_look_after_the_hub(
@@ -267,6 +327,18 @@ def test_a_task_keeps_the_loop_until_its_callbacks_in_the_worker_have_ended(
     assert gevent.wait(timeout=0.01) is False
     slow.open()
     assert gevent.wait(timeout=LIMIT) is True
+
+
+def test_a_task_that_is_refused_keeps_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = hubpool.ThreadPoolExecutor(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(_callback._gevent, "start_new_thread", no_thread)
+        with pytest.raises(RuntimeError, match="can't start new thread") as caught:
+            executor.submit(abs, -1)
+    # The error's traceback refers to the future.
+    assert caught.traceback
+    assert gevent.wait(timeout=LIMIT) is True
+    executor.shutdown()
 
 
 def test_a_task_of_another_thread_keeps_no_loop(
