@@ -14,7 +14,6 @@ from hubpool._callback import begin_callbacks
 from hubpool._cpython import LOGGER
 from hubpool._crew import Crew
 from hubpool._future import Future
-from hubpool._hub import set_task_wake
 from hubpool._worker import _Worker
 
 if TYPE_CHECKING:
@@ -236,8 +235,6 @@ class ExecutorWorker(_Worker):
     _daemon = False
     #: Whether the initializer has failed.
     _broken = False
-    #: The wake of the hub whose loop the last task kept from ending.
-    _task_wake: Wake | None = None
 
     def __init__(self, crew: ExecutorCrew, first_job: Future[Any] | None) -> None:
         _Worker.__init__(self, crew, f"{crew.name_prefix}_{next(crew.numbers)}")
@@ -311,12 +308,6 @@ class ExecutorWorker(_Worker):
             return True
         func, args, kwargs = work
         context = None if self._context is None else self._context.copy()
-        hold = job.outer_hold or job.hold
-        wake = None if hold is None else hold.wake
-        if wake is not self._task_wake:
-            self._task_wake = wake
-            set_task_wake(wake)
-        del hold, wake
         value, error, go_on = self._run_task(func, args, kwargs, job, context, place)
         exception = None if error is None else error[1]
         try:
@@ -340,6 +331,11 @@ class ExecutorWorker(_Worker):
             place.end()
         else:
             job.settle(None, exc_info[1], place)
+
+    def _kept_wake(self) -> Wake | None:
+        job = None if self._place is None else self._place.taken()
+        hold = None if job is None else job.outer_hold or job.hold
+        return None if hold is None else hold.wake
 
     def _ask_for_replacement(self) -> None:
         # A subclass may have the executor go on, whose next thread a submission starts.

@@ -82,6 +82,12 @@ class Future(concurrent.futures.Future[_T]):
     (True, 32)
     """
 
+    #: What keeps the submitter's loop from ending until the task has.
+    hold: TaskHold | None = None
+    #: The same of the loop that the submitter, a task, keeps.
+    outer_hold: TaskHold | None = None
+    #: Callbacks that hubs call, in their order.
+    _callback_links: list[CallbackLink] | None = None
     #: Made when it is asked for.
     _own_condition: threading.Condition | None = None
 
@@ -99,12 +105,6 @@ class Future(concurrent.futures.Future[_T]):
         self._work = work
         #: Where a task was submitted, since a forked child does not run it.
         self._process = None if work is None else _fork.process
-        #: What keeps the submitter's loop from ending until the task has.
-        self.hold: TaskHold | None = None
-        #: The same of the hub whose task has submitted this one.
-        self.outer_hold: TaskHold | None = None
-        #: Callbacks that hubs call, in their order.
-        self._callback_links: list[CallbackLink] | None = None
 
     if not TYPE_CHECKING:  # To a type checker they are the standard library's attributes.
 
@@ -228,8 +228,13 @@ class Future(concurrent.futures.Future[_T]):
             self._exception = exception
             self._state = FINISHED
             links = self._links
-            if self.hold is not None and not self._done_callbacks:
-                self._end_hold(links, free)
+            hold = self.hold
+            if hold is not None and not self._done_callbacks:
+                if links is None and self.outer_hold is None:
+                    self.hold = None
+                    hold.end(False, free)
+                else:
+                    self._end_hold(links, free)
             if links is None and free is not None:
                 return
             self._links = None
@@ -315,7 +320,10 @@ class Future(concurrent.futures.Future[_T]):
         :raises concurrent.futures.CancelledError: if it was cancelled.
         """
         try:
-            if not self._wait_or_pass_by(timeout):
+            # Most are done, and nobody watches.
+            if (
+                timeout is not None or self._state not in _DONE or gettrace() is not None
+            ) and not self._wait_or_pass_by(timeout):
                 raise concurrent.futures.TimeoutError
             if self._exception is not None:
                 raise self._exception

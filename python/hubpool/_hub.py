@@ -20,6 +20,10 @@ _READ = 1
 _WAKE_ATTRIBUTE = "_hubpool_wake"
 
 
+def _nothing() -> None:
+    """Stand for a reference to nothing."""
+
+
 def _nothing_more() -> bool:
     """Take no messages."""
     return False
@@ -45,6 +49,7 @@ class HubWake:
         "_watcher",
         "clock",
         "fileno",
+        "in_worker",
         "is_stuck",
         "native",
     )
@@ -57,6 +62,8 @@ class HubWake:
         #: The clock of the hub's thread, as :mod:`time` numbers clocks, if it is known.
         self.clock = _clock_of(hub)
         self.native = Wake(self.clock)
+        #: Whether the hub is a worker's, which runs while a task waits.
+        self.in_worker = in_worker_thread()
         #: Whether the hub's thread was found blocked, and has delivered nothing since.
         self.is_stuck = False
         #: Kept here for a forked child, which may not ask the native part.
@@ -143,13 +150,6 @@ class HubWake:
         # To settle in closes this watcher, which it must not do to itself.
         forking.start(loop.run_callback, _fork.settle)
         self._watcher, self._lookout, self._forking = watcher, lookout, forking
-
-    def hold_for_task(self) -> TaskHold:
-        """Keep the loop from ending until an executor's task has. Hub's thread only."""
-        hold = TaskHold(self.native)
-        if not self._counted:
-            self.adjust()
-        return hold
 
     def sweep(self) -> None:
         """Deliver what came too late for any watcher: it would stay, and keep its pool alive.
@@ -479,15 +479,29 @@ def stand_in() -> None:
         wake.stand_in()
 
 
-def wake_here() -> HubWake | None:
-    """Return the :class:`HubWake` of the calling thread's live hub, or ``None``.
+def hold_loops() -> tuple[TaskHold | None, TaskHold | None]:
+    """Keep loops from ending until a task has that the calling thread submits.
 
-    The main thread gets a hub: its greenlets will wait there.
+    The first is the loop of the thread's hub. The main thread gets a hub: its greenlets will wait
+    there. The other, first if there is no such hub, is the loop that the task in the calling
+    worker keeps: a greenlet that waits for this task may wait for what it submits, too. That loop
+    is kept already, so that any thread may count one more.
     """
     hub = _gevent.get_hub_if_exists()
     if hub is None and _gevent.is_main_thread():
         hub = get_hub()
-    return None if hub is None or hub.loop is None else hub_wake(hub)
+    hold = None
+    if hub is not None and hub.loop is not None:
+        wake: HubWake = hub.__dict__.get(_WAKE_ATTRIBUTE) or hub_wake(hub)
+        hold = TaskHold(wake.native)
+        if not wake._counted:
+            wake.adjust()
+        if not wake.in_worker:
+            return hold, None
+    kept_wake: Any = getattr(_threads, "kept_wake", _nothing)()
+    kept: Wake | None = None if kept_wake is None else kept_wake()
+    kept_hold = None if kept is None else TaskHold(kept)
+    return (kept_hold, None) if hold is None else (hold, kept_hold)
 
 
 def pass_by_hub() -> None:
@@ -549,29 +563,18 @@ def close_inherited() -> None:
 _threads: Any = _gevent.new_local()
 
 
-def mark_worker_thread() -> None:
-    """Say that the calling thread is a worker. A hub there runs only while a task waits."""
-    _threads.is_worker = True
+def mark_worker_thread(kept_wake: Callable[[], Callable[[], Wake | None] | None]) -> None:
+    """Say that the calling thread is a worker. A hub there runs only while a task waits.
 
-
-def set_task_wake(wake: Wake | None) -> None:
-    """Say which hub's loop the tasks that the calling worker runs from now on keep from ending."""
-    _threads.wake = wake
-
-
-def hold_of_task_here() -> TaskHold | None:
-    """Keep the loop that the task in the calling thread keeps, for a task that it submits.
-
-    A greenlet that waits for a task may wait for the tasks that this task submits, too. The loop
-    is kept already, so that any thread may count one more.
+    The argument is a weak reference to a function: it returns the wake of the hub whose loop
+    the task that runs keeps from ending.
     """
-    wake: Wake | None = getattr(_threads, "wake", None)
-    return None if wake is None else TaskHold(wake)
+    _threads.kept_wake = kept_wake
 
 
 def in_worker_thread() -> bool:
     """Whether the calling thread is a worker."""
-    return hasattr(_threads, "is_worker")
+    return hasattr(_threads, "kept_wake")
 
 
 def may_wait_here() -> bool:

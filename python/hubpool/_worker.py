@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from greenlet import getcurrent, greenlet
 from hubpool import _cpython, _fork, _gevent, from_thread
 from hubpool._account import Failed
 from hubpool._gevent_threadpool import TaskHooks
-from hubpool._hub import mark_worker_thread, set_task_wake
+from hubpool._hub import mark_worker_thread
 from hubpool._limit import thread_limit
 from hubpool._native import Batch, Claims, Registration, Tasks, Wake, Worker, name_thread
 from hubpool._report import Unretrieved
@@ -138,7 +139,7 @@ class _Worker(TaskHooks, greenlet):
         """Pull jobs until the core lets the worker go."""
         thread = None
         try:
-            mark_worker_thread()
+            mark_worker_thread(weakref.WeakMethod(self._kept_wake))
             thread = self._thread = WorkerThread(self.name, self._daemon)
             place = self._place = Worker(
                 self._core, self._idle_task_timeout, self, thread, self._wake
@@ -230,6 +231,10 @@ class _Worker(TaskHooks, greenlet):
     def _complain(self) -> None:
         """Say that the worker ends before its time."""
         print(f"Failed to run worker thread: {self!r}", file=self._stderr)
+
+    def _kept_wake(self) -> Wake | None:
+        """Return the wake of the hub whose loop the task that runs keeps from ending."""
+        raise NotImplementedError
 
     def _ask_for_replacement(self) -> None:
         """See that somebody runs what is queued, though this worker ends."""
@@ -334,7 +339,6 @@ class _WorkerGreenlet(_Worker):
 
     def _prepare(self) -> bool:
         from_thread.belongs_to(self._account.hub)
-        set_task_wake(self._account.wake.native)
         return True
 
     def runs(self, result: Any) -> bool:
@@ -496,6 +500,9 @@ class _WorkerGreenlet(_Worker):
         elif account.report_errors == "unretrieved":
             unretrieved = Unretrieved(account.wake, error)
         return Failure(exc_info, unretrieved)
+
+    def _kept_wake(self) -> Wake | None:
+        return self._wake
 
     def _ask_for_replacement(self) -> None:
         self._account.wake.call(self._crew.rescue)

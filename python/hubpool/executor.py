@@ -19,7 +19,7 @@ from hubpool._callback import begin_callbacks, call_all
 from hubpool._check import MOST_WORKERS, check_seconds, class_name
 from hubpool._executor_worker import BROKEN, ExecutorCrew, ExecutorThread, WorkerContexts
 from hubpool._future import Future
-from hubpool._hub import hold_of_task_here, hub_wake, in_worker_thread, may_wait_here, wake_here
+from hubpool._hub import hold_loops, hub_wake, in_worker_thread, may_wait_here
 from hubpool._native import Core
 from hubpool._work_queue import WorkQueue
 
@@ -129,11 +129,17 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if self._broken or self._shutdown or _exit.begun:
             raise self._refusal()
         core = self._core
-        future: Future[_T] = self._new_future(fn, args, kwargs)
+        contexts = self._contexts
+        future: Future[_T] = Future(
+            (fn, args, kwargs) if contexts is None else contexts.work(fn, args, kwargs)
+        )
+        future.hold, outer_hold = hold_loops()
+        if outer_hold is not None:
+            future.outer_hold = outer_hold
         try:
             # A thread with an initializer may take its time, or fail: others may
             # come before it.
-            pinned = self._initializer is None and self._contexts is None and not self._adjusts
+            pinned = self._initializer is None and contexts is None and not self._adjusts
             if pinned and core.wants_worker(1) and self._crew.add_if_needed(future):
                 return future
             manned = core.submit(future)
@@ -147,23 +153,6 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             # The error's traceback may keep the future.
             future.hold = future.outer_hold = None
             raise
-        return future
-
-    def _new_future(self, fn: Any, args: Any, kwargs: Any) -> Future[Any]:
-        """Make a future, which keeps the loops that its submitter runs on or keeps."""
-        work: Any = (fn, args, kwargs)
-        if self._contexts is not None:
-            work = self._contexts.work(fn, args, kwargs)
-        future: Future[Any] = Future(work)
-        wake = wake_here()
-        if wake is not None:
-            future.hold = wake.hold_for_task()
-        outer_hold = hold_of_task_here()
-        if outer_hold is not None:
-            if wake is None:
-                future.hold = outer_hold
-            else:
-                future.outer_hold = outer_hold
         return future
 
     def _staff(self, future: Future[Any]) -> None:
