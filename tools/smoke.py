@@ -26,6 +26,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import index_tree
 
+#: Pools that live until the interpreter has ended.
+pools: list[hubpool.ThreadPool] = []
+
 
 def main() -> None:
     """Index the tree, compare the index with the files, and print what was done."""
@@ -46,6 +49,9 @@ def main() -> None:
     }
     assert found == expected, f"{len(found)} files in the index, {len(expected)} in the tree"
     assert not run.unreadable, run.unreadable
+    # Its threads are idle as the interpreter exits, which must not crash.
+    pools.append(hubpool.ThreadPool(4))
+    assert pools[0].map(abs, range(-100, 0)) == list(range(100, 0, -1))
     print(
         f"hubpool {hubpool.__version__}, CPython {platform.python_version()}, "
         f"{platform.machine()}: {run.files:,} files, {run.size / 1e6:.1f} MB indexed"

@@ -24,6 +24,14 @@ from environment import PLAIN_PATH, ROOT, Environment, FailedError, find_python,
 DIST = ROOT / "dist"
 SCRATCH = Path("target/wheels")
 
+#: What Rust's standard library takes from the library that unwinds stacks.
+UNWINDER = "libgcc_s.so.1"
+UNWINDS = (
+    "Backtrace", "DeleteException", "GetCFA", "GetDataRelBase", "GetIP", "GetIPInfo",
+    "GetLanguageSpecificData", "GetRegionStart", "GetTextRelBase", "RaiseException", "Resume",
+    "SetGR", "SetIP",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Target:
@@ -71,13 +79,35 @@ def tool(name: str) -> Path:
     return Path(sys.executable).parent / name
 
 
-def maturin(command: str, *arguments: str) -> None:
+def unwinder(target: Target) -> str:
+    """Return the flags that link the wheel to the system's unwinder.
+
+    zig would link its own one into the module. CPython up to 3.13 ends threads as it exits by
+    unwinding their stacks with the system's, and two unwinders on one stack crash. To link, a
+    library of that name with these functions in it is enough.
+    """
+    folder = ROOT / SCRATCH / target.triple
+    folder.mkdir(parents=True, exist_ok=True)
+    source, library = folder / "unwinder.c", folder / UNWINDER
+    source.write_text("".join(f"void _Unwind_{name}(void) {{}}\n" for name in UNWINDS), "utf-8")
+    machine = target.triple.split("-")[0]
+    run(
+        [
+            *(sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.2.17"),
+            *("-shared", "-nostdlib", f"-Wl,-soname,{UNWINDER}", "-o", library, source),
+        ]
+    )
+    return f"-C\x1flink-arg={library}"
+
+
+def maturin(command: str, *arguments: str, flags: str = "") -> None:
     """Run maturin, which finds zig in this interpreter's environment."""
     path = f"{tool('').resolve()}:{run(['printenv', 'PATH']).strip()}"
     run(
         [tool("maturin"), command, "--out", DIST, *arguments],
         PATH=path,
         CARGO_TARGET_DIR=str(ROOT / SCRATCH / "cargo"),
+        CARGO_ENCODED_RUSTFLAGS=flags,
     )
 
 
@@ -90,6 +120,7 @@ def build(target: Target, versions: list[str]) -> str | None:
         maturin(
             *("build", "--release", "--strip", "--zig", "--target", target.triple),
             *("--compatibility", target.tag, "--interpreter", *versions),
+            flags=unwinder(target) if target.triple.endswith("gnu") else "",
         )
     except (FailedError, FileNotFoundError) as error:
         return f"No wheel of {target.tag} has been built on this machine: {error}"
@@ -136,6 +167,8 @@ def check_libraries(path: Path, tag: str) -> None:
         if libraries != {"libc.so"}:
             raise FailedError(f"the module needs {libraries}, and no system of {tag} has all")
         return
+    if UNWINDER not in needed_libraries(path):
+        raise FailedError(f"the module is not linked to {UNWINDER}, and crashes as CPython exits")
     seen = " ".join(run([tool("auditwheel"), "show", path]).split())
     if f'platform tag: "{tag}"' not in seen:
         raise FailedError(f"auditwheel finds another tag than {tag}: {seen}")
