@@ -541,7 +541,9 @@ def abandon_wakes() -> None:
             del hub.__dict__[_WAKE_ATTRIBUTE]
             _inherited.append(wake)
     hub = _gevent.get_hub_if_exists()
-    if hub is not None and hub.loop is not None:
+    # gevent makes the loop anew itself after a fork by Python; once more would cost it what its
+    # watchers of forks have been told on libuv.
+    if hub is not None and hub.loop is not None and not _fork.by_python:
         # It may still poll the parent's set of descriptors. The loop does this before it polls
         # again; a greenlet may be here while it goes through what the last poll has found.
         hub.loop.run_callback(hub.loop.reinit)
