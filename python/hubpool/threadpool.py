@@ -470,7 +470,7 @@ class ThreadPool(GroupMappingMixin):
         """Run ``func(*args, **kwargs)`` in a worker thread.
 
         Waits cooperatively until there is a slot, starts a thread if there are
-        fewer than tasks, and returns a :class:`gevent.event.AsyncResult`.
+        fewer threads than tasks, and returns a :class:`gevent.event.AsyncResult`.
 
         :raises InvalidThreadUseError: if called from another thread than the hub's.
         :raises TypeError: if *func* cannot be called.
