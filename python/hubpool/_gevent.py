@@ -30,6 +30,7 @@ __all__ = [
     "get_thread_trace",
     "is_main_hub",
     "is_main_thread",
+    "is_os_patched",
     "is_threading_patched",
     "native_sleep",
     "native_thread_class",
@@ -106,6 +107,11 @@ def is_main_thread() -> bool:
 def is_main_hub(hub: Any) -> bool:
     """Whether a hub is the main thread's."""
     return bool(hub.thread_ident == _main_thread_ident)
+
+
+def is_os_patched() -> bool:
+    """Whether :func:`os.fork` is gevent's, which looks after the loop in the child."""
+    return monkey.is_module_patched("os")
 
 
 def is_threading_patched() -> bool:
