@@ -53,19 +53,6 @@ def settle() -> bool:
     return True
 
 
-#: Whether Python's own fork has made this process, and calls its hooks just now.
-by_python = False
-
-
-def _after_pythons_fork() -> None:
-    """Settle in at once, for greenlets that wait for the parent's work."""
-    global by_python  # noqa: PLW0603 - as above
-    by_python = True
-    try:
-        settle()
-    finally:
-        by_python = False
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_pythons_fork)
+    # Greenlets that wait for the parent's work need not wait until a program uses a pool.
+    os.register_at_fork(after_in_child=settle)

@@ -30,13 +30,13 @@ __all__ = [
     "get_thread_trace",
     "is_main_hub",
     "is_main_thread",
-    "is_os_patched",
     "is_threading_patched",
     "native_sleep",
     "native_thread_class",
     "new_local",
     "new_lock",
     "new_rlock",
+    "reinit_loop",
     "resize_semaphore",
     "start_new_thread",
     "would_sleep",
@@ -109,9 +109,14 @@ def is_main_hub(hub: Any) -> bool:
     return bool(hub.thread_ident == _main_thread_ident)
 
 
-def is_os_patched() -> bool:
-    """Whether :func:`os.fork` is gevent's, which looks after the loop in the child."""
-    return monkey.is_module_patched("os")
+def reinit_loop(loop: Any) -> None:
+    """Make a loop anew in a forked child. It may have been made anew before.
+
+    libuv forgets what the watchers of forks have been told, so they are told again.
+    """
+    loop.reinit()
+    for watcher in tuple(getattr(loop, "_fork_watchers", ())):
+        watcher._on_fork()
 
 
 def is_threading_patched() -> bool:

@@ -541,13 +541,10 @@ def abandon_wakes() -> None:
             del hub.__dict__[_WAKE_ATTRIBUTE]
             _inherited.append(wake)
     hub = _gevent.get_hub_if_exists()
-    # After a fork by the patched os.fork() gevent makes the loop anew itself. Once more would cost
-    # its watchers of forks what they have been told on libuv.
-    by_gevent = _fork.by_python and _gevent.is_os_patched()
-    if hub is not None and hub.loop is not None and not by_gevent:
+    if hub is not None and hub.loop is not None:
         # It may still poll the parent's set of descriptors. The loop does this before it polls
         # again; a greenlet may be here while it goes through what the last poll has found.
-        hub.loop.run_callback(hub.loop.reinit)
+        hub.loop.run_callback(_gevent.reinit_loop, hub.loop)
 
 
 def close_inherited() -> None:
