@@ -131,10 +131,12 @@ def _after_the_shutdown(kind: Any) -> list[object]:
 
 def _bad_buffer(kind: Any) -> list[object]:
     with kind(1) as executor:
-        return [
+        outcomes: list[Any] = [
             _outcome(lambda size=size: executor.map(abs, [], buffersize=size))
             for size in (0, -1, 1.5, "1")
         ]
+    # hubpool's messages name the value, too.
+    return [(error, message.partition(":")[0]) for error, message in outcomes]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="maps have buffers from CPython 3.14 on")
