@@ -462,8 +462,7 @@ def check(program: str, loop: str, written: str = "") -> None:
     # Python warns of a fork beneath threads, which is what this is about.
     options = ("-W", "ignore::DeprecationWarning", "-c", program + 'report("through")\n')
     pool = "hubpool.ThreadPool"
-    # libuv shares its ring of io_uring with the children of a fork, and aborts now and then, with any
-    # pool and with none.
+    # libuv's ring of io_uring is shared with the children of a fork, where it aborts now and then.
     settings = {"GEVENT_THREADPOOL": pool, "UV_USE_IO_URING": "0"}
     process = run(*options, loop=loop, timeout=SECONDS, **settings)
     outcome = (process.returncode, process.stdout, process.stderr)
