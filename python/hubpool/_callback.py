@@ -190,10 +190,6 @@ def _take(pop: Any) -> Any:
         return None
 
 
-def _no_worker() -> None:
-    """Stand for a reference to a worker that is gone."""
-
-
 class _Lookout:
     """The native thread that looks after callbacks which hubs have been told to call.
 
@@ -220,7 +216,7 @@ class _Lookout:
                     raise
 
     def _run(self) -> None:
-        mark_worker_thread(_no_worker)
+        mark_worker_thread()
         while not self._has_ended():
             hub = _gevent.get_hub_if_exists()
             if hub is None:

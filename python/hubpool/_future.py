@@ -284,9 +284,10 @@ class Future(concurrent.futures.Future[_T]):
 
         A thread without a hub, a task in its worker, and a thread in which an
         :mod:`asyncio` loop runs, add callbacks that the thread that ends the future calls, as
-        :mod:`concurrent.futures` does: that is a worker. In a program that is not
-        monkey-patched, a native thread calls those of a hub whose thread blocks for longer
-        than 0.2 seconds, or has not come back to its hub for a second.
+        :mod:`concurrent.futures` does: that is a worker. A native thread calls those of a hub
+        whose thread has ended, blocks for longer than 0.2 seconds, sleeps most of a second
+        without a turn of its hub, or gives the hub no turn for ten seconds. It leaves alone the
+        main thread of a monkey-patched program, which lets its hub run while it waits.
 
         A callback's :exc:`Exception` is logged. Callbacks that one thread adds are called in
         their order. It does not block. Any thread may call it.

@@ -563,11 +563,13 @@ def close_inherited() -> None:
 _threads: Any = _gevent.new_local()
 
 
-def mark_worker_thread(kept_wake: Callable[[], Callable[[], Wake | None] | None]) -> None:
+def mark_worker_thread(
+    kept_wake: Callable[[], Callable[[], Wake | None] | None] = _nothing,
+) -> None:
     """Say that the calling thread is a worker. A hub there runs only while a task waits.
 
     The argument is a weak reference to a function: it returns the wake of the hub whose loop
-    the task that runs keeps from ending.
+    the task that runs keeps from ending. By default the thread's work keeps none.
     """
     _threads.kept_wake = kept_wake
 

@@ -66,7 +66,7 @@ pub struct Wake {
     tasks: AtomicUsize,
     /// Whether a `LookAgain` is on its way.
     looks_again: AtomicBool,
-    /// Whether it is known that the hub's loop counts the watcher of the descriptor. Of the hub's thread; others read it.
+    /// Whether the hub's loop is known to count the watcher of the descriptor. The hub's thread writes it; others read it.
     counted: AtomicBool,
     /// Whether the hub looks out before it sleeps.
     looks_out: AtomicBool,
