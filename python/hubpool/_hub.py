@@ -462,6 +462,7 @@ def hub_wake(hub: Any) -> HubWake:
         for other in all_wakes():
             other.leave_destroyed_hub()
         close_inherited()
+        make_loop_anew(hub)
         wake = HubWake(hub)
         key = id(wake)
         _wakes[key] = weakref.ref(wake, lambda _: _wakes.pop(key, None))
@@ -540,15 +541,33 @@ def abandon_wakes() -> None:
         if hub is not None and hub.__dict__.get(_WAKE_ATTRIBUTE) is wake:
             del hub.__dict__[_WAKE_ATTRIBUTE]
             _inherited.append(wake)
+    global _made_anew  # noqa: PLW0603 - a child forgets its parent's
+    _made_anew = weakref.WeakSet()
     hub = _gevent.get_hub_if_exists()
-    if hub is not None and hub.loop is not None:
-        # It may still poll the parent's set of descriptors. The loop does this before it polls
-        # again; a greenlet may be here while it goes through what the last poll has found.
-        hub.loop.run_callback(_gevent.reinit_loop, hub.loop)
+    if hub is not None:
+        make_loop_anew(hub)
+
+
+#: The hubs of a forked child whose loops are made anew; nothing in a process that nobody forked.
+_made_anew: weakref.WeakSet[Any] | None = None
+
+
+def make_loop_anew(hub: Any) -> None:
+    """In a forked child, have the hub's loop give up its parent's set of descriptors. Any thread.
+
+    The loop does so once, before it polls again: a greenlet may be here while the loop goes
+    through what its last poll has found.
+    """
+    if _made_anew is None or hub.loop is None or hub in _made_anew:
+        return
+    _made_anew.add(hub)
+    is_here = _gevent.get_hub_if_exists() is hub
+    run = hub.loop.run_callback if is_here else hub.loop.run_callback_threadsafe
+    run(_gevent.reinit_loop, hub.loop)
 
 
 def close_inherited() -> None:
-    """Drop what :func:`abandon_wakes` kept for the calling thread, once its loop is made anew.
+    """Drop what :func:`abandon_wakes` kept for the calling thread.
 
     Another thread's loop runs no more, and must not be touched: that thread may have been
     changing it as the process was forked.

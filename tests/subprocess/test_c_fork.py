@@ -319,6 +319,43 @@ def check():
 for _ in range(10):
     in_child(check)
 """,
+    "leaves_its_parents_set_of_descriptors_alone": """
+def sets_of_descriptors():
+    numbers = [int(number) for number in os.listdir("/proc/self/fd")]
+    for number in numbers:
+        try:
+            if os.readlink(f"/proc/self/fd/{number}") == "anon_inode:[eventpoll]":
+                yield os.dup(number)
+        except FileNotFoundError:  # The folder's own.
+            pass
+
+def look_at(numbers):
+    for number in numbers:
+        with open(f"/proc/self/fdinfo/{number}") as information:
+            yield sorted(line for line in information if line.startswith("tfd"))
+
+pool, executor = hubpool.ThreadPool(2), ThreadPoolExecutor(2)
+use(pool)
+use_executor(executor)
+pools = [pool, hubpool.ThreadPool(2)]
+sets = list(sets_of_descriptors())
+start_new_thread = get_original("_thread", "start_new_thread")
+def check():
+    # The hub is another thread's than the one that comes to the executor first.
+    before = list(look_at(sets))
+    assert any(before)
+    done = Gate()
+    start_new_thread(lambda: executor.submit(done.open).result(), ())
+    done.wait()
+    use_executor(executor)
+    for pool in pools:
+        use(pool)
+    gevent.sleep(0.01)
+    assert list(look_at(sets)) == before
+in_child(check)
+in_child(check)
+use(pool)
+""",
     "may_drop_what_it_has_inherited": """
 import gc
 pool, executor = hubpool.ThreadPool(2), ThreadPoolExecutor(2)
@@ -462,9 +499,7 @@ def check(program: str, loop: str, written: str = "") -> None:
     # Python warns of a fork beneath threads, which is what this is about.
     options = ("-W", "ignore::DeprecationWarning", "-c", program + 'report("through")\n')
     pool = "hubpool.ThreadPool"
-    # libuv's ring of io_uring is shared with the children of a fork, where it aborts now and then.
-    settings = {"GEVENT_THREADPOOL": pool, "UV_USE_IO_URING": "0"}
-    process = run(*options, loop=loop, timeout=SECONDS, **settings)
+    process = run(*options, loop=loop, timeout=SECONDS, GEVENT_THREADPOOL=pool)
     outcome = (process.returncode, process.stdout, process.stderr)
     assert outcome == (0, written + "through\n", ""), process.stderr
 
