@@ -19,7 +19,8 @@ from hubpool._worker import _Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hubpool._native import Core, Registration, Wake, Worker
+    from hubpool._hub import Hold
+    from hubpool._native import Core, Registration, Worker
     from hubpool.executor import ThreadPoolExecutor
 
 #: What an executor says whose initializer failed.
@@ -332,10 +333,9 @@ class ExecutorWorker(_Worker):
         else:
             job.settle(None, exc_info[1], place)
 
-    def _kept_wake(self) -> Wake | None:
+    def _hold_of_task(self) -> Hold:
         job = None if self._place is None else self._place.taken()
-        hold = None if job is None else job.outer_hold or job.hold
-        return None if hold is None else hold.wake
+        return None if job is None else job.hold
 
     def _ask_for_replacement(self) -> None:
         # A subclass may have the executor go on, whose next thread a submission starts.

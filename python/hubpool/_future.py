@@ -25,13 +25,15 @@ from hubpool._cpython import (
 )
 from hubpool._hub import may_wait_here, pass_by_hub
 from hubpool._link import HubLink, Link, Notice, WaitLink
+from hubpool._native import take_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from gevent.event import AsyncResult
 
-    from hubpool._native import TaskHold, Worker
+    from hubpool._hub import Hold
+    from hubpool._native import Worker
 
 _T = TypeVar("_T")
 
@@ -82,10 +84,8 @@ class Future(concurrent.futures.Future[_T]):
     (True, 32)
     """
 
-    #: What keeps the submitter's loop from ending until the task has.
-    hold: TaskHold | None = None
-    #: The same of the loop that the submitter, a task, keeps.
-    outer_hold: TaskHold | None = None
+    #: What keeps loops from ending until the task has ended.
+    hold: Hold = None
     #: Callbacks that hubs call, in their order.
     _callback_links: list[CallbackLink] | None = None
     #: Made when it is asked for.
@@ -101,7 +101,7 @@ class Future(concurrent.futures.Future[_T]):
         #: Who is told when it is done, in this order. Most futures need none.
         self._links: dict[Link, None] | None = None
         self._done_callbacks: Any = ()
-        #: An executor's function and its arguments, until a worker takes them.
+        #: An executor's function and its arguments, until `take_work` gives them to one caller.
         self._work = work
         #: Where a task was submitted, since a forked child does not run it.
         self._process = None if work is None else _fork.process
@@ -138,8 +138,10 @@ class Future(concurrent.futures.Future[_T]):
             if self._state != PENDING:
                 return True
             # A task of an executor's is out of its queue with this.
-            self._state = CANCELLED if self._work is None else CANCELLED_AND_NOTIFIED
-            self._work = None
+            if self._process is None:
+                self._state = CANCELLED
+            elif take_work(self, CANCELLED_AND_NOTIFIED) is None:
+                return False  # A worker has just begun it.
             links = self._take_links()
         self._announce(links)
         return True
@@ -165,12 +167,9 @@ class Future(concurrent.futures.Future[_T]):
 
     def begin(self) -> Any:
         """Return the work, which is running from now on, or ``None`` if it was cancelled."""
-        with self._lock if self._process is _fork.process else self._guard():
-            work = self._work
-            if work is not None:
-                self._work = None
-                self._state = RUNNING
-            return work
+        if self._process is not _fork.process:
+            self._guard()
+        return take_work(self, RUNNING)
 
     def run(self) -> None:
         """Do the work, unless it was cancelled. All that comes of it is the future's."""
@@ -228,13 +227,8 @@ class Future(concurrent.futures.Future[_T]):
             self._exception = exception
             self._state = FINISHED
             links = self._links
-            hold = self.hold
-            if hold is not None and not self._done_callbacks:
-                if links is None and self.outer_hold is None:
-                    self.hold = None
-                    hold.end(False, free)
-                else:
-                    self._end_hold(links, free)
+            if not self._done_callbacks:
+                self.hold = None
             if links is None and free is not None:
                 return
             self._links = None
@@ -248,26 +242,12 @@ class Future(concurrent.futures.Future[_T]):
         finally:
             if place is not None:
                 place.end()  # Once; a free one has ended.
-            if self.hold is not None:
-                self._end_hold(None, None)
+            self.hold = None
 
     def _take_links(self) -> Iterable[Link]:
         links, self._links = self._links, None
-        if self.hold is not None:
-            self._end_hold(links, None)
+        self.hold = None
         return links or ()
-
-    def _end_hold(self, links: Iterable[Link] | None, worker: Worker | None) -> None:
-        """Keep the submitter's loop no longer. The caller announces the links afterwards."""
-        hold, self.hold = self.hold, None
-        self.outer_hold = None  # It ends with the last reference.
-        if hold is None:
-            return
-        if links:
-            wake = hold.wake
-            hold.end(any(link.wakes(wake) for link in links), None)
-        else:
-            hold.end(False, worker)
 
     def _announce(self, links: Iterable[Link]) -> None:
         for link in links:
@@ -323,7 +303,7 @@ class Future(concurrent.futures.Future[_T]):
         try:
             # Most are done, and nobody watches.
             if (
-                timeout is not None or self._state not in _DONE or gettrace() is not None
+                timeout is not None or self._state != FINISHED or gettrace() is not None
             ) and not self._wait_or_pass_by(timeout):
                 raise concurrent.futures.TimeoutError
             if self._exception is not None:

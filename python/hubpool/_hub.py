@@ -11,10 +11,14 @@ from gevent.hub import get_hub, sleep
 from greenlet import getcurrent, gettrace
 
 from hubpool import _fork, _gevent
-from hubpool._native import Guard, TaskHold, Wake
+from hubpool._native import Guard, TaskHold, Wake, share_hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: What a task refers to: what keeps the loop of its submitter's hub; if that is the hub of a worker
+#: with a task of its own, then also what keeps the loop that this task keeps.
+Hold = TaskHold | tuple[TaskHold, TaskHold] | None
 
 _READ = 1
 _WAKE_ATTRIBUTE = "_hubpool_wake"
@@ -480,29 +484,34 @@ def stand_in() -> None:
         wake.stand_in()
 
 
-def hold_loops() -> tuple[TaskHold | None, TaskHold | None]:
-    """Keep loops from ending until a task has that the calling thread submits.
+def hold_loops() -> Hold:
+    """Return what a task must refer to until it has ended, if the calling thread submits it.
 
-    The first is the loop of the thread's hub. The main thread gets a hub: its greenlets will wait
-    there. The other, first if there is no such hub, is the loop that the task in the calling
-    worker keeps: a greenlet that waits for this task may wait for what it submits, too. That loop
-    is kept already, so that any thread may count one more.
+    It keeps the loop of the thread's hub from ending. The main thread gets a hub: its greenlets
+    will wait there. In a worker it keeps also the loop that the worker's own task keeps, if any: a
+    greenlet that waits for that task may wait for what the task submits, too.
     """
     hub = _gevent.get_hub_if_exists()
     if hub is None and _gevent.is_main_thread():
         hub = get_hub()
-    hold = None
-    if hub is not None and hub.loop is not None:
-        wake: HubWake = hub.__dict__.get(_WAKE_ATTRIBUTE) or hub_wake(hub)
-        hold = TaskHold(wake.native)
-        if not wake._counted:
-            wake.adjust()
-        if not wake.in_worker:
-            return hold, None
-    kept_wake: Any = getattr(_threads, "kept_wake", _nothing)()
-    kept: Wake | None = None if kept_wake is None else kept_wake()
-    kept_hold = None if kept is None else TaskHold(kept)
-    return (kept_hold, None) if hold is None else (hold, kept_hold)
+    if hub is None or hub.loop is None:
+        return _outer_hold()
+    wake: HubWake = hub.__dict__.get(_WAKE_ATTRIBUTE) or hub_wake(hub)
+    hold = TaskHold(wake.native)
+    if not wake._counted:
+        wake.adjust()
+    if not wake.in_worker:
+        share_hold(hub, hold)
+        return hold
+    outer = _outer_hold()
+    return hold if outer is None else (hold, outer)
+
+
+def _outer_hold() -> TaskHold | None:
+    """Return what keeps the loop that the task in the calling worker keeps."""
+    hold_of_task: Any = getattr(_threads, "hold_of_task", _nothing)()
+    hold: Hold = None if hold_of_task is None else hold_of_task()
+    return hold[-1] if isinstance(hold, tuple) else hold
 
 
 def pass_by_hub() -> None:
@@ -583,19 +592,19 @@ _threads: Any = _gevent.new_local()
 
 
 def mark_worker_thread(
-    kept_wake: Callable[[], Callable[[], Wake | None] | None] = _nothing,
+    hold_of_task: Callable[[], Callable[[], Hold] | None] = _nothing,
 ) -> None:
     """Say that the calling thread is a worker. A hub there runs only while a task waits.
 
-    The argument is a weak reference to a function: it returns the wake of the hub whose loop
-    the task that runs keeps from ending. By default the thread's work keeps none.
+    The argument is a weak reference to a function: it returns what the task that runs keeps loops
+    from ending by. By default the thread's work keeps none.
     """
-    _threads.kept_wake = kept_wake
+    _threads.hold_of_task = hold_of_task
 
 
 def in_worker_thread() -> bool:
     """Whether the calling thread is a worker."""
-    return hasattr(_threads, "kept_wake")
+    return hasattr(_threads, "hold_of_task")
 
 
 def may_wait_here() -> bool:

@@ -38,11 +38,6 @@ class Link:
         """Whether this is the caller's link to that callback."""
         return self._tell == callback
 
-    def wakes(self, wake: Wake) -> bool:
-        """Whether :meth:`announce` posts a message to this wake's hub."""
-        del wake
-        return False
-
 
 class HubLink(Link):
     """Somebody who is told on a hub. Made and dropped on the hub's thread only."""
@@ -66,10 +61,6 @@ class HubLink(Link):
     def is_told_by_message(self) -> bool:
         """Whether the caller, in any thread, must post the :meth:`message`."""
         return not self._wake.abandoned
-
-    def wakes(self, wake: Wake) -> bool:
-        """Whether :meth:`announce` posts a message to this wake's hub."""
-        return self.native is wake
 
     def message(self) -> Any:
         """Return what the hub must get for it."""

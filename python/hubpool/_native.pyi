@@ -23,6 +23,9 @@ __all__ = [
     "Wake",
     "Worker",
     "name_thread",
+    "share_hold",
+    "shared_hold",
+    "take_work",
 ]
 
 SOURCES: str
@@ -172,9 +175,10 @@ class Process:
 @final
 class TaskHold:
     def __new__(cls, wake: Wake) -> TaskHold: ...
-    @property
-    def wake(self) -> Wake: ...
-    def end(self, tells_hub: bool, worker: Worker | None) -> None: ...
+
+def share_hold(hub: Any, hold: TaskHold) -> None: ...
+def shared_hold() -> TaskHold | None: ...
+def take_work(future: Any, state: str) -> Any: ...
 
 @final
 class Registration:

@@ -17,7 +17,7 @@ from hubpool._account import Failed
 from hubpool._gevent_threadpool import TaskHooks
 from hubpool._hub import mark_worker_thread
 from hubpool._limit import thread_limit
-from hubpool._native import Batch, Claims, Registration, Tasks, Wake, Worker, name_thread
+from hubpool._native import Batch, Claims, Registration, TaskHold, Tasks, Wake, Worker, name_thread
 from hubpool._report import Unretrieved
 from hubpool._worker_thread import WorkerThread
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hubpool._crew import Crew, PoolCrew
+    from hubpool._hub import Hold
 
 _numbers = itertools.count(1)
 
@@ -139,7 +140,7 @@ class _Worker(TaskHooks, greenlet):
         """Pull jobs until the core lets the worker go."""
         thread = None
         try:
-            mark_worker_thread(weakref.WeakMethod(self._kept_wake))
+            mark_worker_thread(weakref.WeakMethod(self._hold_of_task))
             thread = self._thread = WorkerThread(self.name, self._daemon)
             place = self._place = Worker(
                 self._core, self._idle_task_timeout, self, thread, self._wake
@@ -232,8 +233,8 @@ class _Worker(TaskHooks, greenlet):
         """Say that the worker ends before its time."""
         print(f"Failed to run worker thread: {self!r}", file=self._stderr)
 
-    def _kept_wake(self) -> Wake | None:
-        """Return the wake of the hub whose loop the task that runs keeps from ending."""
+    def _hold_of_task(self) -> Hold:
+        """Return what the task that runs keeps loops from ending by."""
         raise NotImplementedError
 
     def _ask_for_replacement(self) -> None:
@@ -276,7 +277,7 @@ class _Worker(TaskHooks, greenlet):
                 go_on = False
             else:
                 try:
-                    value = func(*args, **kwargs)
+                    value = func(*args, **kwargs) if kwargs else func(*args)
                 except BaseException:  # noqa: BLE001 - it belongs to the caller
                     error = sys.exc_info()
                 try:
@@ -501,8 +502,8 @@ class _WorkerGreenlet(_Worker):
             unretrieved = Unretrieved(account.wake, error)
         return Failure(exc_info, unretrieved)
 
-    def _kept_wake(self) -> Wake | None:
-        return self._wake
+    def _hold_of_task(self) -> Hold:
+        return None if self._wake is None else TaskHold(self._wake)
 
     def _ask_for_replacement(self) -> None:
         self._account.wake.call(self._crew.rescue)

@@ -20,7 +20,7 @@ from hubpool._check import MOST_WORKERS, check_seconds, class_name
 from hubpool._executor_worker import BROKEN, ExecutorCrew, ExecutorThread, WorkerContexts
 from hubpool._future import Future
 from hubpool._hub import hold_loops, hub_wake, in_worker_thread, may_wait_here
-from hubpool._native import Core
+from hubpool._native import Core, shared_hold
 from hubpool._work_queue import WorkQueue
 
 _T = TypeVar("_T")
@@ -133,9 +133,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         future: Future[_T] = Future(
             (fn, args, kwargs) if contexts is None else contexts.work(fn, args, kwargs)
         )
-        future.hold, outer_hold = hold_loops()
-        if outer_hold is not None:
-            future.outer_hold = outer_hold
+        future.hold = shared_hold() or hold_loops()
         try:
             # A thread with an initializer may take its time, or fail: others may
             # come before it.
@@ -151,7 +149,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
                 self._staff(future)
         except BaseException:
             # The error's traceback may keep the future.
-            future.hold = future.outer_hold = None
+            future.hold = None
             raise
         return future
 

@@ -13,6 +13,7 @@ from gevent import monkey
 from hubpool import ThreadPool, ThreadPoolExecutor
 native_sleep = monkey.get_original("time", "sleep")
 start_new_thread = monkey.get_original("_thread", "start_new_thread")
+allocate_lock = monkey.get_original("_thread", "allocate_lock")
 executor = ThreadPoolExecutor(2)
 def work(value=None):
     native_sleep(0.05)
@@ -206,6 +207,119 @@ PROGRAMS = {
         "gevent.get_hub().destroy(destroy_loop=True)\n"
         "print(executor.submit(work, 2).result())",
         "2",
+    ),
+    "hubs of two threads, each with a task that sets its event": (
+        "done = []\n"
+        "def thread():\n"
+        "    event = gevent.event.Event()\n"
+        "    gevent.sleep(0)\n"
+        "    executor.submit(lambda: (work(), event.set()))\n"
+        "    done.append(event.wait())\n"
+        "start_new_thread(thread, ())\n"
+        "event = gevent.event.Event()\n"
+        "executor.submit(lambda: (work(), event.set()))\n"
+        "event.wait()\n"
+        "while not done: native_sleep(0.01)\n"
+        "print(done)",
+        "[True]",
+    ),
+    "an event that nobody sets beside another hub's task that goes on": (
+        "gate, begun = allocate_lock(), []\n"
+        "gate.acquire()\n"
+        "def thread():\n"
+        "    gevent.sleep(0)\n"
+        "    executor.submit(lambda: (begun.append(None), gate.acquire()))\n"
+        "    gevent.wait()\n"
+        "start_new_thread(thread, ())\n"
+        "while not begun: native_sleep(0.01)\n"
+        "executor.submit(work)\n"
+        "try: gevent.event.Event().wait()\n"
+        "except gevent.exceptions.LoopExit: print('LoopExit')\n"
+        "gate.release()",
+        "LoopExit",
+    ),
+    "a hub that is made anew beside a task": (
+        "gate = allocate_lock()\n"
+        "gate.acquire()\n"
+        "first = executor.submit(gate.acquire)\n"
+        "gevent.get_hub().destroy(destroy_loop=True)\n"
+        "event = gevent.event.Event()\n"
+        "executor.submit(lambda: (work(), event.set()))\n"
+        "print(event.wait(), first.done())\n"
+        "gate.release()",
+        "True False",
+    ),
+    "a hub whose thread ends before its task": (
+        "gate, ended = allocate_lock(), []\n"
+        "gate.acquire()\n"
+        "def thread():\n"
+        "    gevent.sleep(0)\n"
+        "    ended.append(executor.submit(gate.acquire))\n"
+        "start_new_thread(thread, ())\n"
+        "while not ended: native_sleep(0.01)\n"
+        "native_sleep(0.05)\n"
+        "gate.release()\n"
+        "print(ended[0].result(), executor.submit(work, 1).result())",
+        "True 1",
+    ),
+    "a forked child beside a task of its parent": (
+        "import os\n"
+        "gate = allocate_lock()\n"
+        "gate.acquire()\n"
+        "executor.submit(gate.acquire)\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    event = gevent.event.Event()\n"
+        "    executor.submit(lambda: (work(), event.set()))\n"
+        "    print(event.wait(), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0)\n"
+        "gate.release()",
+        "True",
+    ),
+    "an event that nobody sets when the only task has been cancelled": (
+        "gate, begun, own = allocate_lock(), [], ThreadPoolExecutor(1)\n"
+        "gate.acquire()\n"
+        "start_new_thread(lambda: begun.append(own.submit(gate.acquire)), ())\n"
+        "while not begun: native_sleep(0.01)\n"
+        "own.submit(work).cancel()\n"
+        "try: gevent.event.Event().wait()\n"
+        "except gevent.exceptions.LoopExit: print('LoopExit')\n"
+        "gate.release()",
+        "LoopExit",
+    ),
+    "an event that nobody sets when a shutdown has cancelled the only task": (
+        "gate, begun, own = allocate_lock(), [], ThreadPoolExecutor(1)\n"
+        "gate.acquire()\n"
+        "start_new_thread(lambda: begun.append(own.submit(gate.acquire)), ())\n"
+        "while not begun: native_sleep(0.01)\n"
+        "own.submit(work)\n"
+        "own.shutdown(wait=False, cancel_futures=True)\n"
+        "try: gevent.event.Event().wait()\n"
+        "except gevent.exceptions.LoopExit: print('LoopExit')\n"
+        "gate.release()",
+        "LoopExit",
+    ),
+    "a task with a hub, of a thread without one, that waits for what its task submits": (
+        "waited = []\n"
+        "def task():\n"
+        "    event = gevent.event.Event()\n"
+        "    gevent.sleep(0)\n"
+        "    inner = lambda: executor.submit(lambda: (work(), event.set()))\n"
+        "    executor.submit(inner)\n"
+        "    waited.append(event.wait())\n"
+        "start_new_thread(lambda: executor.submit(task), ())\n"
+        "while not waited: native_sleep(0.01)\n"
+        "print(waited)",
+        "[True]",
+    ),
+    "a task with a hub that waits for all that it has submitted": (
+        "def task():\n"
+        "    gevent.sleep(0)\n"
+        "    inner = executor.submit(work, 1)\n"
+        "    return gevent.wait(), inner.done()\n"
+        "print(executor.submit(task).result())",
+        "(True, True)",
     ),
 }
 

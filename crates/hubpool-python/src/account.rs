@@ -311,7 +311,7 @@ impl Account {
 /// Takes one away from a count; returns what it was.
 pub fn take_one(count: &AtomicUsize) -> PyResult<usize> {
     count
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+        .fetch_update(Ordering::SeqCst, Ordering::Relaxed, |count| {
             count.checked_sub(1)
         })
         .map_err(|_| PyRuntimeError::new_err("there is nothing to take back"))

@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use hubpool::binding::{PerProcess, Pool, Turnstile};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyList, PyString, PyTuple};
 
 use crate::batch::Batch;
 use crate::wake::Wake;
@@ -209,4 +210,21 @@ impl Core {
             wake.leave(move || pool.take_call())
         })
     }
+}
+
+/// Takes the work of a future, which is in the given state from then on; `None` if it has none any more. That is one step
+/// of the interpreter's: one caller alone gets the work, and no signal handler comes between. Any thread.
+#[pyfunction]
+pub fn take_work<'py>(
+    future: &Bound<'py, PyAny>,
+    state: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = future.py();
+    let name = intern!(py, "_work");
+    let work = future.getattr(name)?;
+    if !work.is_none() {
+        future.setattr(name, py.None())?;
+        future.setattr(intern!(py, "_state"), state)?;
+    }
+    Ok(work)
 }

@@ -29,7 +29,7 @@ mod _native {
     #[pymodule_export]
     use crate::batch::{Batch, Claims};
     #[pymodule_export]
-    use crate::core::Core;
+    use crate::core::{Core, take_work};
     #[pymodule_export]
     use crate::fork::Process;
     #[pymodule_export]
@@ -41,7 +41,7 @@ mod _native {
     #[pymodule_export]
     use crate::reply::Reply;
     #[pymodule_export]
-    use crate::task_hold::TaskHold;
+    use crate::task_hold::{TaskHold, share_hold, shared_hold};
     #[pymodule_export]
     use crate::tasks::Tasks;
     #[pymodule_export]

@@ -62,8 +62,8 @@ pub struct Wake {
     taken: Mutex<Option<Py<PyAny>>>,
     /// How many wait for messages. Of the hub's thread, as are the rest.
     holds: AtomicUsize,
-    /// Tasks of executors that were submitted on the hub's thread and have not ended. Any thread.
-    tasks: AtomicUsize,
+    /// How many `TaskHold`s there are. Any thread.
+    task_holds: AtomicUsize,
     /// Whether a `LookAgain` is on its way.
     looks_again: AtomicBool,
     /// Whether the hub's loop is known to count the watcher of the descriptor. The hub's thread writes it; others read it.
@@ -103,7 +103,7 @@ impl Wake {
             tray: Mutex::default(),
             taken: Mutex::default(),
             holds: AtomicUsize::new(0),
-            tasks: AtomicUsize::new(0),
+            task_holds: AtomicUsize::new(0),
             looks_again: AtomicBool::new(false),
             counted: AtomicBool::new(false),
             looks_out: AtomicBool::new(false),
@@ -137,7 +137,7 @@ impl Wake {
 
     /// Whether the list is a parent process's.
     #[getter]
-    fn inherited(&self) -> bool {
+    pub fn inherited(&self) -> bool {
         self.process.forked()
     }
 
@@ -170,7 +170,7 @@ impl Wake {
     /// Whether anything keeps the hub's loop from ending: a waiter, or an executor's task.
     #[getter]
     fn keeps_loop(&self) -> bool {
-        self.holds.load(Ordering::Relaxed) > 0 || self.tasks.load(Ordering::SeqCst) > 0
+        self.holds.load(Ordering::Relaxed) > 0 || self.task_holds.load(Ordering::SeqCst) > 0
     }
 
     /// Whether the loop counts the watcher although nothing keeps it, and no look-out is about to notice.
@@ -183,7 +183,7 @@ impl Wake {
 
     #[setter]
     fn set_counted(&self, counted: bool) {
-        // `end_task` reads it after it has changed what `keeps_loop` reads: one of the two sees the other.
+        // `release_for_tasks` reads it after it has changed what `keeps_loop` reads: one of the two sees the other.
         self.counted.store(counted, Ordering::SeqCst);
     }
 
@@ -326,22 +326,20 @@ impl Wake {
         }
     }
 
-    /// Counts one more task of an executor's. For the hub's thread.
-    pub fn begin_task(&self) {
-        self.tasks.fetch_add(1, Ordering::SeqCst);
+    /// Keeps the loop for tasks of executors, once more.
+    pub fn hold_for_tasks(&self) {
+        self.task_holds.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Counts a task no more. Returns whether the hub must get a `LookAgain`: nothing may keep its loop any
-    /// more, and no such message is on its way. Any thread.
-    pub fn end_task(&self) -> bool {
-        self.tasks.fetch_sub(1, Ordering::SeqCst) == 1
+    /// Keeps the loop for tasks once less. Returns whether the hub must get a `LookAgain`: nothing keeps its loop any more, and no
+    /// such message is on its way. Any thread.
+    pub fn release_for_tasks(&self) -> bool {
+        // The hub's thread changes the other count, or `counted`, before it reads this one: one of the two sees the
+        // other's change.
+        self.task_holds.fetch_sub(1, Ordering::SeqCst) == 1
+            && self.holds.load(Ordering::SeqCst) == 0
             && self.counted.load(Ordering::SeqCst)
             && !self.looks_again.swap(true, Ordering::SeqCst)
-    }
-
-    /// Counts a task no more. The caller posts a message to the hub afterwards. Any thread.
-    pub fn end_task_before_a_message(&self) {
-        self.tasks.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Adds a message of a worker that has the interpreter; it must tell the hub when it
