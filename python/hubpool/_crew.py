@@ -76,7 +76,7 @@ class Crew:
 class PoolCrew(Crew):
     """The threads of a :class:`ThreadPool`, and what they need to know of it."""
 
-    __slots__ = ("account", "hub", "idle_task_timeout", "kind")
+    __slots__ = ("account", "hub", "idle_task_timeout", "kind", "maps")
 
     def __init__(
         self, core: Core, account: Account, kind: type[_WorkerGreenlet], idle_task_timeout: float
@@ -85,6 +85,8 @@ class PoolCrew(Crew):
         self.account = account
         self.hub = account.hub
         self.kind = kind
+        #: The pool's maps that are at work.
+        self.maps: set[Any] = set()
         self.idle_task_timeout = idle_task_timeout
 
     def _start(self, _first_job: Any, registration: Registration) -> bool:
@@ -95,6 +97,16 @@ class PoolCrew(Crew):
 
     def _cannot_start(self, _error: RuntimeError) -> None:
         self.account.wake.call(self._try_later)
+
+    def fail_queue(self, error: RuntimeError) -> None:
+        """End what is queued with an error, if there is no worker. Hub's thread only."""
+        if self.core.workers:
+            return
+        for running in tuple(self.maps):
+            running.drop(error)
+        # A greenlet that gets the error runs at once, and may start a worker for a new task.
+        while not self.core.workers and self.account.withdraw_newest(self.core, error):
+            pass
 
     def _try_later(self) -> None:
         timer = self.hub.loop.timer(_PAUSE)

@@ -342,6 +342,10 @@ class ExecutorWorker(_Worker):
         if not self._broken:
             self._crew.rescue()
 
+    def _give_up(self, error: RuntimeError) -> None:
+        if not self._core.workers:
+            self._crew.fail_queue(error)
+
     def _leave(self) -> None:
         """Give up everything, the worker's context too."""
         _fork.settle()

@@ -68,6 +68,9 @@ class _Worker(TaskHooks, greenlet):
     #: Whether it counts for the thread limit, and whether it has given up everything.
     _counted = True
     _left = False
+    #: Whether the worker has taken any work, and whether the worker has failed before that.
+    _has_worked = False
+    _failed_at_once = False
     #: In a forked child: all that it knows is the parent's.
     _abandoned = False
     #: What it runs before it pulls any job.
@@ -151,8 +154,10 @@ class _Worker(TaskHooks, greenlet):
             go_on = self._prepare()
             place.clear_context()
             place.learn_hooks()
+            has_worked = False
             if self._first_job is not None:
                 place.take(self._first_job)
+                has_worked = self._has_worked = True
                 go_on = run_job(place)
                 self._first_job = None
             while go_on:
@@ -161,6 +166,8 @@ class _Worker(TaskHooks, greenlet):
                 if not next_job():
                     return
                 gevent_threadpool_worker_idle = False  # noqa: F841
+                if not has_worked:
+                    has_worked = self._has_worked = True
                 # Only who runs the job refers to it, and for no longer than that.
                 go_on = run_job(place)
         except BaseException:  # noqa: BLE001 - it is the fate of the job
@@ -186,6 +193,7 @@ class _Worker(TaskHooks, greenlet):
             job = self._place.taken()
             if job is not None:
                 self._fail_job(job, self._place, exc_info)
+        self._failed_at_once = not self._has_worked
         self._complain()
 
     def _leave(self) -> None:
@@ -205,7 +213,11 @@ class _Worker(TaskHooks, greenlet):
                 thread_limit.give_back(self._core)
                 self._counted = False
             if self._core.queued:
-                self._ask_for_replacement()
+                if self._failed_at_once:
+                    # The next one would fail as well.
+                    self._give_up(RuntimeError(f"the thread {self.name!r} has failed"))
+                else:
+                    self._ask_for_replacement()
             self._left = True
             # The crew may refer to its workers for long.
             del self._crew
@@ -239,6 +251,10 @@ class _Worker(TaskHooks, greenlet):
 
     def _ask_for_replacement(self) -> None:
         """See that somebody runs what is queued, though this worker ends."""
+        raise NotImplementedError
+
+    def _give_up(self, error: RuntimeError) -> None:
+        """End what is queued with an error, if there is no other worker for it."""
         raise NotImplementedError
 
     def _fix_hub_before_block(self, hub: Any) -> None:
@@ -311,6 +327,7 @@ class _WorkerGreenlet(_Worker):
     which run in the worker around each task, also around each item of a map.
     """
 
+    _crew: PoolCrew
     _hub: Any = None
 
     def __init__(self, crew: PoolCrew) -> None:
@@ -507,6 +524,9 @@ class _WorkerGreenlet(_Worker):
 
     def _ask_for_replacement(self) -> None:
         self._account.wake.call(self._crew.rescue)
+
+    def _give_up(self, error: RuntimeError) -> None:
+        self._account.wake.call(partial(self._crew.fail_queue, error))
 
     def cleanup(self, hub_of_worker: Any) -> None:
         """Leave the pool; then destroy the hub that a task made in this thread.

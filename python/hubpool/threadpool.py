@@ -181,7 +181,7 @@ class ThreadPool(GroupMappingMixin):
         #: An object of its own for the wait until workers have left, while there is one.
         self._size_wish: object = None
         #: Maps at work, which want more workers when `maxsize` is raised.
-        self._maps: set[Any] = set()
+        self._maps = crew.maps
         # It must not depend on a subclass that it calls a __del__() of this class.
         key = id(self)
 

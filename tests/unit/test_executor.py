@@ -416,6 +416,30 @@ def test_a_thread_that_fails_before_its_task_fails_the_task(
     assert "Failed to run worker thread" in capfd.readouterr().err
 
 
+def test_executor_threads_that_fail_at_once_are_not_replaced_without_end(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gate = Gate()
+
+    def fail_later(*_: Any) -> None:
+        gate()
+        raise ZeroDivisionError
+
+    with hubpool.ThreadPoolExecutor(1) as executor:
+        with monkeypatch.context() as patch:
+            patch.setattr(_worker, "Worker", fail_later)
+            futures = [executor.submit(abs, -1)]
+            gate.await_entered()
+            futures += [executor.submit(abs, -1) for _ in range(3)]
+            gate.open()
+            for future in futures:
+                with pytest.raises(RuntimeError, match=r"the thread .* has failed"):
+                    future.result(LIMIT)
+        until(lambda: _ended(executor))
+        assert capfd.readouterr().err.count("Failed to run worker thread") == 1
+        assert executor.submit(abs, -1).result(LIMIT) == 1
+
+
 def test_what_programs_look_at_is_there(executor: hubpool.ThreadPoolExecutor, gate: Gate) -> None:
     futures = [executor.submit(gate) for _ in range(5)]
     gate.await_entered(2)

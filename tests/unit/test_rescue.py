@@ -482,3 +482,38 @@ def test_a_forked_child_leaves_the_loops_of_other_threads_alone() -> None:
     assert wake._watcher is None
     assert wake not in _hub._inherited
     wake.native.close()
+
+
+@pytest.mark.parametrize("method", ["apply", "map", "imap_unordered"])
+def test_pool_workers_that_fail_at_once_are_not_replaced_without_end(
+    pool: hubpool.ThreadPool,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    method: str,
+) -> None:
+    args = ((-1,),) if method == "apply" else ([-1],)
+    with monkeypatch.context() as patch, gevent.Timeout(LIMIT):
+        patch.setattr(_worker, "Worker", fail)
+        with pytest.raises(RuntimeError, match=r"the thread 'hubpool-\d+' has failed"):
+            list(getattr(pool, method)(abs, *args))
+    assert pool.join(LIMIT)
+    until(lambda: not pool._core.workers)
+    assert capfd.readouterr().err.count("Failed to run worker thread") == 1
+    assert pool.apply(abs, (-1,)) == 1
+
+
+def test_pool_workers_whose_run_method_fails_are_not_replaced_without_end(
+    make_pool: MakePool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Worker(hubpool._WorkerGreenlet):
+        run = fail
+
+    class Pool(hubpool.ThreadPool):
+        _WorkerGreenlet = Worker
+
+    pool = make_pool(1, kind=Pool)
+    results = [pool.spawn(abs, -1) for _ in range(2)]
+    for result in results:
+        with pytest.raises(RuntimeError, match="has failed"):
+            result.get(timeout=LIMIT)
+    assert 1 <= capfd.readouterr().err.count("Failed to run worker thread") <= 2
