@@ -25,12 +25,12 @@ from rich.console import Console
 
 import machine
 import report
-from measure import Effort, Figure, Spread, alternate
+from measure import Effort, Figure, NotRunError, Sample, Spread, alternate
 
 RESULTS = Path(__file__).parent / "results"
 LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
 THOROUGH = Effort(budget=1.0, least=3, most=9)
-QUICK = Effort(budget=0.1, least=1, most=2)
+QUICK = Effort(budget=0.1, least=1, most=2, quick=True)
 #: The same for gevent's own cases, as pyperf takes it.
 PYPERF = {
     False: ["--processes=4", "--values=5", "--warmups=1", "--min-time=0.1"],
@@ -38,8 +38,11 @@ PYPERF = {
 }
 
 
-def measure_here(options: argparse.Namespace, console: Console) -> list[Figure]:
-    """Measure in this process, on the cores and the loop that it has."""
+def measure_here(options: argparse.Namespace, few: bool, console: Console) -> list[Figure]:
+    """Measure in this process, on the cores and the loop that it has.
+
+    *few* says that the machine has fewer cores than some rows need.
+    """
     import cases  # noqa: PLC0415 - it imports gevent, for which the loop must have been chosen
     import gevent_cases  # noqa: PLC0415
 
@@ -49,7 +52,7 @@ def measure_here(options: argparse.Namespace, console: Console) -> list[Figure]:
         figures.append(figure)
         threads = "" if figure.threads is None else str(figure.threads)
         told = "" if figure.shown != "ratio" else f"  {report.values(figure)}"
-        console.print(f"  {figure.work:<58} {threads:>2}  {report.cell(figure)}{told}")
+        console.print(f"  {figure.work:<58} {threads:>4}  {report.cell(figure)}{told}")
 
     section = ""
     for row in cases.rows():
@@ -57,7 +60,15 @@ def measure_here(options: argparse.Namespace, console: Console) -> list[Figure]:
             if row.section != section:
                 section = row.section
                 console.print(f" {section}", style="bold")
-            found(alternate(row, QUICK if options.quick else THOROUGH))
+            if options.cores not in row.cores:
+                if few:
+                    found(Figure.missing(row, "the row needs two cores"))
+                continue
+            try:
+                for figure in alternate(row, QUICK if options.quick else THOROUGH):
+                    found(figure)
+            except NotRunError as error:
+                found(Figure.missing(row, str(error)))
     if options.loop == "libev" and options.only in gevent_cases.SECTION:
         console.print(f" {gevent_cases.SECTION}", style="bold")
         for figure in gevent_cases.figures(PYPERF[options.quick]):
@@ -78,10 +89,10 @@ def measure_there(options: argparse.Namespace, loop: str, cores: int) -> list[Fi
 
 def load(data: dict[str, Any]) -> Figure:
     """Make a figure of what JSON has of it."""
-    spreads = {
-        name: Spread(**data[name]) for name in ("ratio", "cpu_ratio") if data[name] is not None
-    }
-    return Figure(**{**data, **spreads})
+    names = ("ratio", "cpu_ratio", "floor_ratio", "noise")
+    spreads = {name: Spread(**data[name]) for name in names if data[name] is not None}
+    each = data["each"] and [(Sample(**ours), Sample(**peer)) for ours, peer in data["each"]]
+    return Figure(**{**data, **spreads, "each": each})
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
@@ -141,8 +152,9 @@ def main() -> None:
     if options.into is None:
         run(options, console)
         return
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
-    figures = measure_here(options, console)
+    available = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, available[: options.cores])
+    figures = measure_here(options, len(available) == 1, console)
     options.into.write_text(json.dumps([asdict(figure) for figure in figures]))
 
 

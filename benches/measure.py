@@ -10,13 +10,17 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from typing import TypeAlias
+
+
+class NotRunError(Exception):
+    """A row cannot be measured on this machine; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Sample:
     value: float
     #: Seconds of CPU that a task took, in all threads; `None` where that says nothing.
     cpu: float | None = None
+    #: Further values of the same run, each by its name; the less the better.
+    more: Mapping[str, float] = field(default_factory=dict)
 
 
 #: Takes a sample for about so many seconds.
@@ -47,11 +53,23 @@ class Row:
     unit: str = "s"
     #: Whether it is also measured on libuv.
     libuv: bool = False
-    #: How many times the usual budget it gets, and how many pairs, if not as usual.
+    #: How many times the usual budget it gets, and exactly how many pairs, if not as usual.
     weight: float = 1
     pairs: int | None = None
     #: What the report tells: the "ratio", the "values", or "both".
     shown: str = "ratio"
+    #: The name of the sample's first value, where the sample has more than one.
+    told: str = ""
+    #: The units of the further values that are not seconds.
+    units: Mapping[str, str] = field(default_factory=dict)
+    #: Samples the same work by bare threads that have no pool.
+    floor: Sampler | None = None
+    #: Whether each round samples the peer a second time, against itself.
+    noise: bool = False
+    #: Whether the report lists each pair.
+    each: bool = False
+    #: Where the row is measured: on one core, on two, or on both.
+    cores: tuple[int, ...] = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,16 @@ class Effort:
     #: The fewest and the most pairs.
     least: int
     most: int
+    #: Whether a row that wants an exact number of pairs gets fewer.
+    quick: bool = False
+
+    def pairs(self, wanted: int | None) -> tuple[int, int]:
+        """Return the fewest and the most pairs of a row."""
+        if wanted is None:
+            return self.least, self.most
+        if self.quick:
+            return min(self.least, wanted), min(self.most, wanted)
+        return wanted, wanted
 
 
 @dataclass(frozen=True)
@@ -97,6 +125,33 @@ class Figure:
     hubpool_cpu: float | None = None
     peer_cpu: float | None = None
     cpu_ratio: Spread | None = None
+    #: What bare threads take, and how many times as much hubpool takes.
+    floor: float | None = None
+    floor_ratio: Spread | None = None
+    #: The ratio of the peer to itself, sampled twice in each round.
+    noise: Spread | None = None
+    #: The samples of each pair, hubpool's first, if the row wants them told.
+    each: list[tuple[Sample, Sample]] | None = None
+    #: The units of the samples' further values that are not seconds.
+    units: Mapping[str, str] = field(default_factory=dict)
+    #: Why nothing was measured.
+    not_run: str | None = None
+
+    @classmethod
+    def missing(cls, row: Row, reason: str) -> Figure:
+        """Make the figure of a row that cannot be measured here."""
+        nothing = Spread(0.0, 0.0, 0.0)
+        return cls(row.section, row.work, row.threads, 0.0, 0.0, nothing, not_run=reason)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One sample of each side."""
+
+    ours: Sample
+    peer: Sample
+    floor: Sample | None = None
+    again: Sample | None = None
 
 
 def quotient(peer: float, ours: float) -> float:
@@ -105,26 +160,35 @@ def quotient(peer: float, ours: float) -> float:
     return max(peer, smallest) / max(ours, smallest)
 
 
-def alternate(row: Row, effort: Effort) -> Figure:
-    """Sample both sides in turns, until the row's budget is spent."""
-    most = row.pairs or effort.most
-    least = min(most, effort.least)
+def alternate(row: Row, effort: Effort) -> Iterator[Figure]:
+    """Sample all sides in turns until the row's budget is spent; make a figure of each value."""
+    least, most = effort.pairs(row.pairs)
+    samplers = {"ours": row.ours, "peer": row.peer}
+    if row.floor is not None:
+        samplers["floor"] = row.floor
+    if row.noise:
+        samplers["again"] = row.peer
+    # A third side takes time of its own, and none of the two sides'.
     budget = effort.budget * row.weight
-    end = time.perf_counter() + budget
-    pairs: list[tuple[Sample, Sample]] = []
-    while len(pairs) < most and (len(pairs) < least or time.perf_counter() < end):
-        seconds = budget / most / 2
-        if len(pairs) % 2:
-            peer = row.peer(seconds)
-            ours = row.ours(seconds)
-        else:
-            ours = row.ours(seconds)
-            peer = row.peer(seconds)
-        pairs.append((ours, peer))
+    seconds = budget / most / 2
+    end = time.perf_counter() + budget * len(samplers) / 2
+    rounds: list[Round] = []
+    while len(rounds) < most and (len(rounds) < least or time.perf_counter() < end):
+        order = reversed(samplers) if len(rounds) % 2 else iter(samplers)
+        rounds.append(Round(**{side: samplers[side](seconds) for side in order}))
+    yield figure(row, rounds)
+    for name in rounds[0].ours.more:
+        yield further_figure(row, rounds, name)
+
+
+def figure(row: Row, rounds: list[Round]) -> Figure:
+    """Sum up the first value of each sample."""
+    pairs = [(each.ours, each.peer) for each in rounds]
     cpu = [(a.cpu, b.cpu) for a, b in pairs if a.cpu is not None and b.cpu is not None]
+    floors = [(each.ours.value, each.floor.value) for each in rounds if each.floor]
     return Figure(
         row.section,
-        row.work,
+        f"{row.work}: {row.told}" if row.told else row.work,
         row.threads,
         hubpool=statistics.median(ours.value for ours, _ in pairs),
         peer=statistics.median(peer.value for _, peer in pairs),
@@ -135,7 +199,37 @@ def alternate(row: Row, effort: Effort) -> Figure:
         hubpool_cpu=statistics.median(ours for ours, _ in cpu) if cpu else None,
         peer_cpu=statistics.median(peer for _, peer in cpu) if cpu else None,
         cpu_ratio=Spread.of([quotient(peer, ours) for ours, peer in cpu]) if cpu else None,
+        floor=statistics.median(floor for _, floor in floors) if floors else None,
+        floor_ratio=Spread.of([quotient(*pair) for pair in floors]) if floors else None,
+        noise=noise(rounds),
+        each=pairs if row.each else None,
+        units=row.units,
     )
+
+
+def noise(rounds: list[Round]) -> Spread | None:
+    """Compare the peer with itself, if it was sampled twice."""
+    again = [quotient(each.peer.value, each.again.value) for each in rounds if each.again]
+    return Spread.of(again) if again else None
+
+
+def further_figure(row: Row, rounds: list[Round], name: str) -> Figure:
+    """Sum up the value of each sample that has this name."""
+
+    def only(sample: Sample | None) -> Sample | None:
+        return Sample(sample.more[name]) if sample and name in sample.more else None
+
+    there = [
+        Round(
+            Sample(each.ours.more[name]),
+            Sample(each.peer.more[name]),
+            only(each.floor),
+            only(each.again),
+        )
+        for each in rounds
+    ]
+    unit = row.units.get(name, "s")
+    return figure(replace(row, told=name, unit=unit, shown="both", each=False), there)
 
 
 def timing(open_side: Opener, run: Callable[[Any], None], tasks: int) -> Sampler:

@@ -68,4 +68,4 @@ def draw(sections: Sections, path: Path, title: str = TITLE) -> None:
 
 def is_ratio(row: dict[int, Figure]) -> bool:
     """Tell whether a row has something to draw."""
-    return all(figure.shown != "values" for figure in row.values())
+    return all(figure.shown != "values" and not figure.not_run for figure in row.values())

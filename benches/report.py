@@ -44,7 +44,8 @@ class Report:
     def sections(self) -> Sections:
         """Group the figures as the table and the plot have them."""
         grouped: Sections = {}
-        for (loop, cores), figures in self.figures.items():
+        # Some rows need two cores, so the runs on two cores name all sections in their order.
+        for (loop, cores), figures in sorted(self.figures.items(), key=lambda run: -run[0][1]):
             for figure in figures:
                 work = figure.work if loop == "libev" else f"{figure.work} ({loop})"
                 rows = grouped.setdefault(figure.section, {})
@@ -55,7 +56,7 @@ class Report:
         """Name the rows in which hubpool took more than its peer."""
         for (loop, cores), figures in self.figures.items():
             for each in figures:
-                if each.shown != "values" and each.ratio.median < 1:
+                if each.shown != "values" and not each.not_run and each.ratio.median < 1:
                     threads = "" if each.threads is None else f", {each.threads} threads"
                     yield (
                         f"{each.section}: {each.work}{threads}, {loop}, {CORES[cores]}: "
@@ -71,7 +72,10 @@ class Report:
             "How many times more the peer takes than hubpool: the median of pairs, both in turns "
             "in one process, with the lowest and the highest pair. Above 1x hubpool takes less. "
             "CPU is the ratio of the CPU seconds of a task, all threads together. The peer is "
-            "gevent's pool where nothing else is said, the loop libev.",
+            "gevent's pool where nothing else is said, the loop libev. Rates are turned round: 2x is "
+            "twice as many a second. The floor is what bare threads without a pool take for the same "
+            "work, in turns with both sides; 1.5x of the floor: hubpool takes half as long again. "
+            "The noise is the ratio of the peer to itself, sampled twice in each round.",
             "",
             f"hubpool {about['hubpool']}, {about['platform']}, {about['when']}, "
             f"{about['seconds']:.0f} s" + (", QUICK: few and short samples" * about["quick"]) + ".",
@@ -87,7 +91,27 @@ class Report:
             for (work, threads), by_cores in rows.items():
                 cells = [cell(by_cores[cores]) if cores in by_cores else "" for cores in CORES]
                 lines.append(f"| {work} | {threads or ''} | {' | '.join(cells)} |")
+            for (work, _), by_cores in rows.items():
+                for cores in sorted(by_cores):
+                    lines += pair_by_pair(f"{work}, {CORES[cores]}", by_cores[cores])
         return "\n".join(lines) + "\n"
+
+
+def pair_by_pair(title: str, figure: Figure) -> Iterator[str]:
+    """Write the table of a row's pairs, if the row wants it."""
+    if figure.each:
+        first, _ = figure.each[0]
+        yield from ("", f"{title}, pair by pair, hubpool / peer:", "")
+        yield "| pair | ratio | a task | " + " | ".join(first.more) + " |"
+        yield "|---" * (3 + len(first.more)) + "|"
+        for number, (ours, peer) in enumerate(figure.each, 1):
+            cells = [f"{number}", f"{times(peer.value / ours.value)}x"]
+            cells += [both(ours.value, peer.value, figure.unit)]
+            cells += [
+                both(ours.more[name], peer.more[name], figure.units.get(name, "s"))
+                for name in first.more
+            ]
+            yield f"| {' | '.join(cells)} |"
 
 
 def times(ratio: float) -> str:
@@ -106,9 +130,20 @@ def amount(value: float, unit: str) -> str:
     """Write a value in a unit that suits it."""
     if unit == "bytes":
         return f"{value:,.0f} bytes"
+    if unit.startswith("s/"):
+        return f"{1 / value:,.0f} {unit.removeprefix('s/')}s/s"
+    if unit == "":
+        return f"{value:.2f}"
     if unit != "s":
         return f"{value * 1e3:.2f} m{unit}"
+    if value >= 1:
+        return f"{value:.2f} s"
     return f"{value * 1e3:.2f} ms" if value >= 0.5e-3 else f"{value * 1e6:.2f} us"
+
+
+def both(ours: float, peer: float, unit: str) -> str:
+    """Write two values of one unit, hubpool's first."""
+    return f"{amount(ours, unit)} / {amount(peer, unit)}"
 
 
 def values(figure: Figure) -> str:
@@ -119,6 +154,8 @@ def values(figure: Figure) -> str:
 
 def cell(figure: Figure) -> str:
     """Write what the table has of a figure."""
+    if figure.not_run:
+        return f"NOT RUN: {figure.not_run}"
     if figure.shown == "values":
         return values(figure)
     parts = [spread(figure.ratio)]
@@ -126,4 +163,9 @@ def cell(figure: Figure) -> str:
         parts.append(values(figure))
     if figure.cpu_ratio is not None:
         parts.append(f"CPU {times(figure.cpu_ratio.median)}x")
+    if figure.floor is not None and figure.floor_ratio is not None:
+        floor = amount(figure.floor, figure.unit)
+        parts.append(f"{spread(figure.floor_ratio)} of the floor's {floor}")
+    if figure.noise is not None:
+        parts.append(f"noise {spread(figure.noise)}")
     return ", ".join(parts)
