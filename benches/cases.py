@@ -6,19 +6,23 @@ import functools
 import hashlib
 import os
 import socket
-import sqlite3
-import tempfile
-import threading
 import time
 import zlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
 
+import bare
 import costs
+import crawl
+import executor_in_turn
+import main_job
 import sides
+import start
+import waiting
+import web
+from files import Files, read
 from measure import Row, timing
 from sides import noop
 from ticker import lateness
@@ -26,6 +30,7 @@ from ticker import lateness
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from measure import Sampler
     from sides import Side
 
 FEW = 20
@@ -42,6 +47,9 @@ class Work:
     run: Callable[[Any], None]
     #: How many a run has; what is told is one task's.
     tasks: int
+    #: What bare threads do instead, and which kind of them.
+    floor: Callable[[Any], None] | None = None
+    bare: Side = bare.TOLD
 
 
 # The functions that a run consists of.
@@ -92,6 +100,15 @@ def await_burst(subject: sides.Asyncio) -> None:
     subject.burst(BURST)
 
 
+def queued(calls: int) -> Callable[[bare.Queued], None]:
+    """Have bare threads take so many calls from a queue."""
+
+    def run(threads: bare.Queued) -> None:
+        threads.burst(noop, calls)
+
+    return run
+
+
 def mapping(name: str, func: Callable[[Any], Any], items: list[Any], method: str = "map") -> Work:
     """Map a function over the items, and take all results."""
 
@@ -106,46 +123,19 @@ def mapping(name: str, func: Callable[[Any], Any], items: list[Any], method: str
 
 def noop_map(items: int, method: str = "map") -> Work:
     """Map a function that does nothing."""
-    return mapping(f"{method} of {items:,} that do nothing", identity, [1] * items, method)
+    ones = [1] * items
 
+    def floor(threads: bare.Told) -> None:
+        threads.map(identity, ones)
 
-class Files:
-    """A small file and a small database, in a directory that goes with the process."""
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="hubpool-bench-")
-        self.path = str(Path(self._folder.name, "file"))
-        Path(self.path).write_bytes(os.urandom(4096))
-        self._database = str(Path(self._folder.name, "database"))
-        self._local = threading.local()
-        with sqlite3.connect(self._database) as connection:
-            connection.execute("CREATE TABLE pairs (key INTEGER PRIMARY KEY, value TEXT)")
-            connection.executemany(
-                "INSERT INTO pairs VALUES (?, ?)", ((key, str(key)) for key in range(1000))
-            )
-        connection.close()
-
-    def query(self, key: int) -> str:
-        """Look a row up, on a connection of this thread's own."""
-        if not hasattr(self._local, "connection"):
-            self._local.connection = sqlite3.connect(self._database)
-        value: str
-        (value,) = self._local.connection.execute(
-            "SELECT value FROM pairs WHERE key = ?", (key,)
-        ).fetchone()
-        return value
+    work = mapping(f"{method} of {items:,} that do nothing", identity, ones, method)
+    return replace(work, floor=floor)
 
 
 @functools.cache
 def files() -> Files:
     """Return this process's."""
     return Files()
-
-
-def read(path: str) -> bytes:
-    """Read a file."""
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def look_up(host: str) -> Any:
@@ -175,12 +165,14 @@ def count_of_a_millisecond() -> int:
 TEXT = os.urandom(32 << 10).hex().encode()
 DATA = os.urandom(256 << 10)
 
-APPLY = Work("apply", apply, FEW)
-SPAWN_GET = Work("spawn, get", spawn_get, FEW)
-AT_ONCE = Work(f"apply from {FEW} greenlets at once", apply_at_once, FEW)
-SPAWN_BURST = Work(f"{BURST:,} spawn, then all get", spawn_burst, BURST)
-SUBMIT_RESULT = Work("submit, result", submit_result, FEW)
-SUBMIT_BURST = Work(f"{BURST:,} submit, then all result", submit_burst, BURST)
+APPLY = Work("apply", apply, FEW, apply)
+SPAWN_GET = Work("spawn, get", spawn_get, FEW, apply)
+AT_ONCE = Work(f"apply from {FEW} greenlets at once", apply_at_once, FEW, queued(FEW), bare.QUEUED)
+SPAWN_BURST = Work(f"{BURST:,} spawn, then all get", spawn_burst, BURST, queued(BURST), bare.QUEUED)
+SUBMIT_RESULT = Work("submit, result", submit_result, FEW, apply)
+SUBMIT_BURST = Work(
+    f"{BURST:,} submit, then all result", submit_burst, BURST, queued(BURST), bare.QUEUED
+)
 SHA_APPLY = Work(
     "SHA-256, 256 KiB, from 10 greenlets", lambda pool: pool.apply(hashlib.sha256, (DATA,)), 1
 )
@@ -201,6 +193,8 @@ def sha_map(items: int) -> Work:
 
 def rows() -> Iterator[Row]:
     """List all rows."""
+    for felt in (main_job, web, waiting, crawl, start, executor_in_turn):
+        yield from felt.rows()
     yield from calls()
     yield from hindered()
     yield from maps()
@@ -213,9 +207,16 @@ def rows() -> Iterator[Row]:
 
 
 def timed(section: str, pair: tuple[Side, ...], work: Work, threads: int, **more: Any) -> Row:
-    """Make the row that times both sides, hubpool's first."""
+    """Make the row that times both sides, hubpool's first, and the floor of the work."""
     ours, peer = (timing(sides.of(side, threads), work.run, work.tasks) for side in pair)
-    return Row(section, work.name, ours, peer, threads, **more)
+    return Row(section, work.name, ours, peer, threads, **{"floor": floor(work, threads), **more})
+
+
+def floor(work: Work, threads: int) -> Sampler | None:
+    """Make what times the floor of the work, if the work has one."""
+    if work.floor is None:
+        return None
+    return timing(sides.of(work.bare, threads), work.floor, work.tasks)
 
 
 def calls() -> Iterator[Row]:
@@ -228,8 +229,10 @@ def calls() -> Iterator[Row]:
 def hindered() -> Iterator[Row]:
     """List single calls while others need the cores, too."""
     section = "Calls beside a busy program"
-    yield timed(section, sides.HINDERED, APPLY, 1, libuv=True, weight=2)
-    yield timed(section, sides.HINDERED, SPAWN_BURST, 10)
+    alone = replace(APPLY, bare=sides.hindered(APPLY.bare))
+    yield timed(section, sides.HINDERED, alone, 1, libuv=True, weight=2)
+    burst = replace(SPAWN_BURST, bare=sides.hindered(SPAWN_BURST.bare))
+    yield timed(section, sides.HINDERED, burst, 10)
 
 
 def maps() -> Iterator[Row]:
@@ -313,22 +316,23 @@ def executors() -> Iterator[Row]:
 def others() -> Iterator[Row]:
     """List what programs do instead."""
     section = "Against asyncio.to_thread"
-    awaited = Work(f"{BURST:,} calls awaited at once", await_burst, BURST)
+    awaited = replace(SPAWN_BURST, name=f"{BURST:,} calls awaited at once", run=await_burst)
     stdlib = timing(sides.of(sides.STDLIB_ASYNCIO, 10), await_burst, BURST)
     spawned = timing(sides.of(sides.HUBPOOL, 10), spawn_burst, BURST)
-    yield Row(section, f"{awaited.name}, or spawned", spawned, stdlib, 10)
+    name = f"{awaited.name}, or spawned"
+    yield Row(section, name, spawned, stdlib, 10, floor=floor(SPAWN_BURST, 10))
     awaited = replace(awaited, name=f"{awaited.name}, hubpool's executor in asyncio too")
     yield timed(section, (sides.HUBPOOL_ASYNCIO, sides.STDLIB_ASYNCIO), awaited, 10)
     for threads in POOLS:
         pair = (sides.HUBPOOL, sides.INLINE)
         yield timed("Against [f(x) for x in xs]", pair, noop_map(MANY), threads)
     section = "Against what no pool can do without"
-    locks = replace(APPLY, name="apply, against two threads that tell each other by locks")
-    yield timed(section, (sides.HUBPOOL, sides.LOCKS), locks, 1, shown="both")
-    bare = replace(AT_ONCE, name=f"{AT_ONCE.name}, against greenlets that do nothing")
-    yield timed(section, (sides.HUBPOOL, sides.INLINE), bare, 10, shown="both")
-    at_once = replace(SPAWN_BURST, name=f"{SPAWN_BURST.name}, against results set at once")
-    yield timed(section, (sides.HUBPOOL, sides.INLINE), at_once, 10, shown="both")
+    for work, against in (
+        (AT_ONCE, "greenlets that do nothing"),
+        (SPAWN_BURST, "results set at once"),
+    ):
+        row = replace(work, name=f"{work.name}, against {against}", floor=None)
+        yield timed(section, (sides.HUBPOOL, sides.INLINE), row, 10, shown="both")
     work = noop_map(MANY)
     late, rung = (
         lateness(sides.of(side, 10), work.run, work.tasks) for side in (sides.HUBPOOL, sides.RUNG)

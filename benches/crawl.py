@@ -92,7 +92,8 @@ def crawl(side: str, seconds: float) -> Sample:
     server = subprocess.Popen(
         [sys.executable, __file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    assert server.stdin and server.stdout
+    assert server.stdin
+    assert server.stdout
     try:
         return fetch_all(side, int(server.stdout.readline()), seconds)
     finally:
@@ -128,9 +129,10 @@ def fetch_all(side: str, port: int, seconds: float) -> Sample:
             pool.apply(keep, (page, os.path.join(folder, str(number))))
             pages += 1
 
-    with sides.opened_pool(sides.POOLS[side], THREADS) as pool, tempfile.TemporaryDirectory(
-        prefix="hubpool-bench-"
-    ) as folder:
+    with (
+        sides.opened_pool(sides.POOLS[side], THREADS) as pool,
+        tempfile.TemporaryDirectory(prefix="hubpool-bench-") as folder,
+    ):
         fetch_and_keep(0, time.perf_counter() + 0.05)
         pages = 0
         cpu, start = time.process_time(), time.perf_counter()

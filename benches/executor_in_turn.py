@@ -13,8 +13,9 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
+import bare
 import sides
-from measure import Row, Sample
+from measure import Row, Sample, timing
 from ticker import percentile
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ def in_turn(open_executor: Opener) -> Sampler:
     return sample
 
 
+def tell_in_turn(threads: bare.Told) -> None:
+    """Have a bare thread read the clock."""
+    for _ in range(20):
+        threads.apply(time.perf_counter)
+
+
 def rows() -> Iterator[Row]:
     """List both peers."""
     for name, side in (
@@ -75,6 +82,7 @@ def rows() -> Iterator[Row]:
             1,
             shown="both",
             told="a call",
+            floor=timing(sides.of(bare.TOLD, 1), tell_in_turn, 20),
             units={WAITS: "", LOSSES: ""},
             weight=4,
             pairs=40,

@@ -72,10 +72,11 @@ class Report:
             "How many times more the peer takes than hubpool: the median of pairs, both in turns "
             "in one process, with the lowest and the highest pair. Above 1x hubpool takes less. "
             "CPU is the ratio of the CPU seconds of a task, all threads together. The peer is "
-            "gevent's pool where nothing else is said, the loop libev. Rates are turned round: 2x is "
-            "twice as many a second. The floor is what bare threads without a pool take for the same "
-            "work, in turns with both sides; 1.5x of the floor: hubpool takes half as long again. "
-            "The noise is the ratio of the peer to itself, sampled twice in each round.",
+            "gevent's pool where nothing else is said, the loop libev. A ratio of rates is one of "
+            "times too: at 2x hubpool does twice as many a second. The floor is what bare threads "
+            "without a pool take for the same work, in turns with both sides: at 1.5x of the "
+            "floor hubpool takes half as long again. The noise is the ratio of the peer to "
+            "itself, sampled twice in each round.",
             "",
             f"hubpool {about['hubpool']}, {about['platform']}, {about['when']}, "
             f"{about['seconds']:.0f} s" + (", QUICK: few and short samples" * about["quick"]) + ".",

@@ -121,7 +121,12 @@ def opened_hindered(side: Side, threads: int) -> Iterator[Any]:
             program.wait()
 
 
-HINDERED = tuple(functools.partial(opened_hindered, side) for side in BOTH_POOLS)
+def hindered(side: Side) -> Side:
+    """Put a side beside a busy program."""
+    return functools.partial(opened_hindered, side)
+
+
+HINDERED = (hindered(HUBPOOL), hindered(GEVENT))
 
 
 class Inline:
@@ -150,39 +155,6 @@ class Inline:
 def INLINE(_threads: int) -> AbstractContextManager[Inline]:  # noqa: N802 - a side
     """Make the plain loop."""
     return contextlib.nullcontext(Inline())
-
-
-class Locks:
-    """A thread that is told and tells by locks, and does nothing: what Python has for that."""
-
-    def __init__(self) -> None:
-        self._told, self._done = threading.Lock(), threading.Lock()
-        self._told.acquire()
-        self._done.acquire()
-        self._go_on = True
-        self._thread = threading.Thread(target=self._answer)
-        self._thread.start()
-
-    def _answer(self) -> None:
-        while self._go_on:
-            self._told.acquire()
-            self._done.release()
-
-    def apply(self, _func: Callable[[], Any]) -> None:
-        """Tell the thread, and wait until it has told."""
-        self._told.release()
-        self._done.acquire()
-
-    def close(self) -> None:
-        """End the thread."""
-        self._go_on = False
-        self._told.release()
-        self._thread.join()
-
-
-def LOCKS(_threads: int) -> AbstractContextManager[Locks]:  # noqa: N802 - a side
-    """Make that thread."""
-    return contextlib.closing(Locks())
 
 
 class Rung:

@@ -107,7 +107,9 @@ def rows() -> Iterator[Row]:
     """List both ways to call, by the number of threads."""
     for name, run in (("spawned", spawned), ("mapped", mapped)):
         for threads in THREADS:
-            ours, peer = (waiting(sides.of(side, threads), run, threads) for side in sides.BOTH_POOLS)
+            ours, peer = (
+                waiting(sides.of(side, threads), run, threads) for side in sides.BOTH_POOLS
+            )
             yield Row(
                 SECTION,
                 name,

@@ -8,7 +8,6 @@ gevent's pool is also measured against itself, which gives the noise.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import importlib.util
 import json
@@ -52,8 +51,6 @@ SECONDS = 2.0
 #: Seconds that a server may take to begin and to end, and apt-get to install wrk.
 LIMIT = 20.0
 INSTALL_LIMIT = 120.0
-_PR_SET_PDEATHSIG = 1
-_prctl = ctypes.CDLL(None).prctl
 
 
 def rows() -> Iterator[Row]:
@@ -146,14 +143,13 @@ def server(gunicorn: list[str], side: str, core: int) -> Iterator[int]:
     environment = {**os.environ, "POOL": side, "THREADS": str(THREADS)}
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command],
+            [*on(core), *command],
             cwd=HERE,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=end_with_the_parent,
         )
         try:
             yield wait_for_port(process, log)
@@ -164,9 +160,10 @@ def server(gunicorn: list[str], side: str, core: int) -> Iterator[int]:
             stop(process)
 
 
-def end_with_the_parent() -> None:
-    """Have the kernel end this process as its parent ends; gunicorn's worker ends with gunicorn."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def on(core: int) -> list[str]:
+    """Have a command run on a core, and be killed as its parent ends."""
+    # gunicorn's worker ends by itself once gunicorn has ended.
+    return ["setpriv", "--pdeathsig=KILL", "taskset", "-c", str(core)]
 
 
 def wait_for_port(process: subprocess.Popen[bytes], log: Any) -> int:
@@ -197,12 +194,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def load(wrk: str, url: str, connections: int, seconds: float, core: int) -> list[float]:
     """Load the server; return the seconds of a request, and the latency's median and p99."""
-    command = ["taskset", "-c", str(core), wrk, "--threads=1", f"--connections={connections}"]
+    command = [*on(core), wrk, "--threads=1", f"--connections={connections}"]
     # wrk takes whole seconds only; a signal ends it sooner.
     command += [f"--duration={math.ceil(seconds)}s", f"--script={HERE / 'web.lua'}", url]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, preexec_fn=end_with_the_parent
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
