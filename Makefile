@@ -140,7 +140,7 @@ referees: build ## Run the package's tests and its referees on PYTHON, on libev 
 	  set +x; \
 	done; exit $$status
 
-bench: build ## Measure all against its peers, on one core and on two (QUICK=1: see that it works) [10 min].
+bench: build ## Measure all against its peers, on one core and on two (QUICK=1: see that it works in 3 min) [25 min].
 	$(PY) -m pip install -q --group bench
 	$(PY) benches/bench.py $(if $(QUICK),--quick)
 

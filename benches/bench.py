@@ -108,20 +108,21 @@ def run(options: argparse.Namespace, console: Console) -> None:
             "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             "quick": options.quick,
         },
-        before=machine.look(available),
+        conditions=machine.Conditions(machine.identify(), machine.look(available)),
     )
     for loop in LOOPS if options.loop is None else [options.loop]:
         for cores in range(1, len(available) + 1):
             if options.cores in (None, cores):
                 console.rule(f"{loop}, {report.CORES[cores]}", align="left")
-                result.figures[loop, cores] = measure_there(options, loop, cores)
-    result.after = machine.look(available)
+                with result.conditions.watch(f"{loop}, {report.CORES[cores]}"):
+                    result.figures[loop, cores] = measure_there(options, loop, cores)
+    result.conditions.after = machine.look(available)
     result.about["seconds"] = time.perf_counter() - start
     console.rule("Slower than the peer", align="left")
     for line in result.slower():
         console.print(line)
-    console.print(f"The cores before: {machine.describe(result.before)}.")
-    console.print(f"The cores after: {machine.describe(result.after)}.")
+    for line in result.conditions.lines():
+        console.print(line)
     if not options.only and options.cores is None and options.loop is None:
         write(result, options.quick)
 

@@ -6,12 +6,11 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import machine
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TypeAlias
 
+    from machine import Conditions
     from measure import Figure, Spread
 
     #: By section, then by work and threads, then by the number of cores.
@@ -26,9 +25,7 @@ class Report:
 
     #: Versions, times, how hard it tried.
     about: dict[str, Any]
-    #: What machine.look() saw.
-    before: dict[str, Any]
-    after: dict[str, Any] = field(default_factory=dict)
+    conditions: Conditions
     #: By "libev" or "libuv" and the number of cores.
     figures: dict[tuple[str, int], list[Figure]] = field(default_factory=dict)
 
@@ -38,7 +35,11 @@ class Report:
             {"loop": loop, "cores": cores, "figures": [asdict(each) for each in figures]}
             for (loop, cores), figures in self.figures.items()
         ]
-        whole = {"about": self.about, "before": self.before, "after": self.after, "runs": runs}
+        whole = {
+            "about": self.about,
+            "conditions": asdict(self.conditions),
+            "runs": runs,
+        }
         return json.dumps(whole, indent=1) + "\n"
 
     def sections(self) -> Sections:
@@ -81,8 +82,7 @@ class Report:
             f"hubpool {about['hubpool']}, {about['platform']}, {about['when']}, "
             f"{about['seconds']:.0f} s" + (", QUICK: few and short samples" * about["quick"]) + ".",
             "",
-            f"- The cores before: {machine.describe(self.before)}.",
-            f"- The cores after: {machine.describe(self.after)}.",
+            *(f"- {line}" for line in self.conditions.lines()),
             "",
             f"![The ratios as a plot]({plot})",
         ]

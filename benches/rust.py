@@ -167,26 +167,27 @@ def run(options: argparse.Namespace, console: Console) -> None:
             "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             "quick": options.quick,
         },
-        before=machine.look(available),
+        conditions=machine.Conditions(machine.identify(), machine.look(available)),
     )
     for cores in range(1, len(available) + 1):
         if options.cores not in (None, cores):
             continue
         console.rule(CORES[cores], align="left")
-        for row in ROWS:
-            if options.only in f"{row.name}: {row.work}":
-                outcome = alternate(options.program, row, available[:cores], options.quick)
-                report.add(outcome)
-                console.print(f" {row.work}, {row.threads} threads", style="bold")
-                for line in outcome.lines():
-                    console.print(f"  {line}")
-    report.after = machine.look(available)
+        with report.conditions.watch(CORES[cores]):
+            for row in ROWS:
+                if options.only in f"{row.name}: {row.work}":
+                    outcome = alternate(options.program, row, available[:cores], options.quick)
+                    report.add(outcome)
+                    console.print(f" {row.work}, {row.threads} threads", style="bold")
+                    for line in outcome.lines():
+                        console.print(f"  {line}")
+    report.conditions.after = machine.look(available)
     report.about["seconds"] = time.perf_counter() - start
     console.rule("Goals that are missed", align="left")
     for line in report.misses():
         console.print(line)
-    console.print(f"The cores before: {machine.describe(report.before)}.")
-    console.print(f"The cores after: {machine.describe(report.after)}.")
+    for line in report.conditions.lines():
+        console.print(line)
     if not options.only and options.cores is None:
         rust_report.write(report, RESULTS, "rust.quick" if options.quick else "rust")
 

@@ -7,7 +7,6 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import machine
 from measure import Figure, Sample, Spread, quotient
 from report import CORES, spread, times
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from machine import Conditions
     from report import Sections
 
 OURS = "hubpool"
@@ -112,9 +112,7 @@ class Report:
 
     #: Versions, times, how hard it tried.
     about: dict[str, Any]
-    #: What machine.look() saw.
-    before: dict[str, Any]
-    after: dict[str, Any] = field(default_factory=dict)
+    conditions: Conditions
     outcomes: list[Outcome] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
@@ -185,7 +183,7 @@ class Report:
             }
             for each in self.outcomes
         ]
-        whole = {"about": self.about, "before": self.before, "after": self.after, "rows": rows}
+        whole = {"about": self.about, "conditions": asdict(self.conditions), "rows": rows}
         return json.dumps(whole, indent=1) + "\n"
 
     def as_markdown(self, plot: str) -> str:
@@ -204,8 +202,7 @@ class Report:
             + (", QUICK: one cold sample each" * about["quick"])
             + ".",
             "",
-            f"- The cores before: {machine.describe(self.before)}.",
-            f"- The cores after: {machine.describe(self.after)}.",
+            *(f"- {line}" for line in self.conditions.lines()),
             "",
             f"![The shares as a plot]({plot})",
             "",
