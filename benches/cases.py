@@ -165,11 +165,11 @@ def count_of_a_millisecond() -> int:
 TEXT = os.urandom(32 << 10).hex().encode()
 DATA = os.urandom(256 << 10)
 
-APPLY = Work("apply", apply, FEW, apply)
-SPAWN_GET = Work("spawn, get", spawn_get, FEW, apply)
+APPLY = Work("apply", apply, FEW, apply, bare.IN_TURN)
+SPAWN_GET = Work("spawn, get", spawn_get, FEW, apply, bare.IN_TURN)
 AT_ONCE = Work(f"apply from {FEW} greenlets at once", apply_at_once, FEW, queued(FEW), bare.QUEUED)
 SPAWN_BURST = Work(f"{BURST:,} spawn, then all get", spawn_burst, BURST, queued(BURST), bare.QUEUED)
-SUBMIT_RESULT = Work("submit, result", submit_result, FEW, apply)
+SUBMIT_RESULT = Work("submit, result", submit_result, FEW, apply, bare.IN_TURN)
 SUBMIT_BURST = Work(
     f"{BURST:,} submit, then all result", submit_burst, BURST, queued(BURST), bare.QUEUED
 )
@@ -252,7 +252,7 @@ def maps() -> Iterator[Row]:
 def outstanding() -> Iterator[Row]:
     """List single calls beside tasks that wait in another pool of the same hub."""
     for tasks in (100, 1_000, 10_000, 50_000):
-        work = Work(f"apply while {tasks:,} are outstanding", apply, FEW)
+        work = replace(APPLY, name=f"apply while {tasks:,} are outstanding")
         yield timed(
             "Calls beside outstanding tasks",
             sides.beside(tasks),

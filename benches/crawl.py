@@ -144,6 +144,7 @@ def fetch_all(side: str, port: int, seconds: float) -> Sample:
             wall = time.perf_counter() - start
         cpu = time.process_time() - cpu
     late = {
+        "median lateness": percentile(ticker.lateness, 0.5),
         "p99 lateness": percentile(ticker.lateness, 0.99),
         "worst lateness": max(ticker.lateness),
     }

@@ -82,7 +82,7 @@ def rows() -> Iterator[Row]:
             1,
             shown="both",
             told="a call",
-            floor=timing(sides.of(bare.TOLD, 1), tell_in_turn, 20),
+            floor=timing(sides.of(bare.IN_TURN, 1), tell_in_turn, 20),
             units={WAITS: "", LOSSES: ""},
             weight=4,
             pairs=40,

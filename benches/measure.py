@@ -168,10 +168,10 @@ def alternate(row: Row, effort: Effort) -> Iterator[Figure]:
         samplers["floor"] = row.floor
     if row.noise:
         samplers["again"] = row.peer
-    # A third side takes time of its own, and none of the two sides'.
     budget = effort.budget * row.weight
     seconds = budget / most / 2
-    end = time.perf_counter() + budget * len(samplers) / 2
+    # A third side takes time of its own, and none of the two sides'.
+    end = time.perf_counter() + budget * (1 if effort.quick else len(samplers) / 2)
     rounds: list[Round] = []
     while len(rounds) < most and (len(rounds) < least or time.perf_counter() < end):
         order = reversed(samplers) if len(rounds) % 2 else iter(samplers)
@@ -229,7 +229,9 @@ def further_figure(row: Row, rounds: list[Round], name: str) -> Figure:
         for each in rounds
     ]
     unit = row.units.get(name, "s")
-    return figure(replace(row, told=name, unit=unit, shown="both", each=False), there)
+    # A count may be so near nothing that its ratio says nothing.
+    shown = "both" if unit else "values"
+    return figure(replace(row, told=name, unit=unit, shown=shown, each=False), there)
 
 
 def timing(open_side: Opener, run: Callable[[Any], None], tasks: int) -> Sampler:
