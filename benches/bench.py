@@ -19,13 +19,16 @@ import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 import machine
 import report
 from measure import Effort, Figure, NotRunError, Sample, Spread, alternate
+
+if TYPE_CHECKING:
+    from measure import Row
 
 RESULTS = Path(__file__).parent / "results"
 LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
@@ -51,29 +54,37 @@ def measure_here(options: argparse.Namespace, few: bool, console: Console) -> li
     def found(figure: Figure) -> None:
         figures.append(figure)
         threads = "" if figure.threads is None else str(figure.threads)
-        told = "" if figure.shown != "ratio" else f"  {report.values(figure)}"
+        told = "" if figure.shown != "ratio" or figure.not_run else f"  {report.values(figure)}"
         console.print(f"  {figure.work:<58} {threads:>4}  {report.cell(figure)}{told}")
 
     section = ""
     for row in cases.rows():
-        if options.only in f"{row.section}: {row.work}" and (row.libuv or options.loop == "libev"):
-            if row.section != section:
-                section = row.section
-                console.print(f" {section}", style="bold")
+        if not wanted(row, options, few):
+            continue
+        if row.section != section:
+            section = row.section
+            console.print(f" {section}", style="bold")
+        try:
             if options.cores not in row.cores:
-                if few:
-                    found(Figure.missing(row, "the row needs two cores"))
-                continue
-            try:
-                for figure in alternate(row, QUICK if options.quick else THOROUGH):
-                    found(figure)
-            except NotRunError as error:
-                found(Figure.missing(row, str(error)))
+                raise NotRunError("the row needs two cores")
+            for figure in alternate(row, QUICK if options.quick else THOROUGH):
+                found(figure)
+        except NotRunError as error:
+            found(Figure.missing(row, str(error)))
     if options.loop == "libev" and options.only in gevent_cases.SECTION:
         console.print(f" {gevent_cases.SECTION}", style="bold")
         for figure in gevent_cases.figures(PYPERF[options.quick]):
             found(figure)
     return figures
+
+
+def wanted(row: Row, options: argparse.Namespace, few: bool) -> bool:
+    """Tell whether a row belongs to this part of the run, or is named as one that cannot run."""
+    return (
+        options.only in f"{row.section}: {row.work}"
+        and (row.libuv or options.loop == "libev")
+        and (few or options.cores in row.cores)
+    )
 
 
 def measure_there(options: argparse.Namespace, loop: str, cores: int) -> list[Figure]:

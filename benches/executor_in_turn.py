@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 SECTION = "The executor, one call after another"
 WORKER, CALLER = "until the worker runs", "until the caller runs"
 SLOWEST = "p99 of a call"
-#: How often a thread of the process waits in the kernel, and how often it loses its core.
-WAITS, LOSSES = "waits a call", "cores lost a call"
+#: How often a thread of the process waits in the kernel, and how often another takes its core.
+WAITS, LOSSES = "waits a call", "preempted or yielding a call"
 
 
 def in_turn(open_executor: Opener) -> Sampler:
