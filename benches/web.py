@@ -110,12 +110,27 @@ def installed() -> tuple[str, list[str]]:
 
 def install_wrk() -> str:
     """Have Debian's package installed."""
-    command = ["apt-get", "install", "-y", "wrk"]
-    told = " ".join(command)
+    try:
+        apt_get("install", "-y", "wrk")
+    except NotRunError:
+        # The list of packages may be missing or old.
+        apt_get("update")
+        apt_get("install", "-y", "wrk")
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise NotRunError("apt-get has installed wrk, and there is no wrk on the PATH")
+    return wrk
+
+
+def apt_get(*arguments: str) -> None:
+    """Run apt-get, or say why it cannot be run."""
+    command = ["apt-get", *arguments]
+    told = f"wrk is missing, and {' '.join(command)}"
     try:
         subprocess.run(
             command,
             check=True,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -123,16 +138,12 @@ def install_wrk() -> str:
             timeout=INSTALL_LIMIT,
         )
     except FileNotFoundError:
-        raise NotRunError("wrk is missing, and so is apt-get, which could install it") from None
+        raise NotRunError(f"{told} cannot be run: there is no apt-get") from None
     except subprocess.TimeoutExpired:
-        raise NotRunError(f"wrk is missing, and {told} took {INSTALL_LIMIT:.0f} s") from None
+        raise NotRunError(f"{told} took more than {INSTALL_LIMIT:.0f} s") from None
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.split())
-        raise NotRunError(f"wrk is missing, and {told} failed: {reason}") from None
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise NotRunError(f"{told} has left no wrk on the PATH")
-    return wrk
+        raise NotRunError(f"{told} failed: {reason}") from None
 
 
 @contextlib.contextmanager
