@@ -10,6 +10,7 @@ and a comparison::
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import subprocess
 import sys
@@ -19,15 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 import pyperf
 
+import bare
 from cases import FEW, apply, identity, spawn_get
 from measure import Figure, Spread
 from sides import POOLS
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
+
+    from measure import Opener
 
 THREADS = 5
 SECTION = "gevent's own cases: 20 calls, by pyperf (the sides in processes of their own)"
+#: What the options of the command line name: both pools, and bare threads as their floor.
+SIDES = (*POOLS, "bare")
 
 
 def mapping(method: str, pool: Any) -> None:
@@ -46,16 +53,32 @@ CASES: dict[tuple[str, int], Any] = {
 }
 
 
-def seconds(loops: int, kind: Any, threads: int, run: Any) -> float:
-    """Time so many runs on a new pool."""
+@contextlib.contextmanager
+def opened_pool(kind: Any, threads: int) -> Iterator[Any]:
+    """Make a pool as gevent's benchmark does, and kill it."""
     pool = kind(threads)
     if threads > 1:
         pool.size = threads
-    start = pyperf.perf_counter()
-    for _ in range(loops):
-        run(pool)
+    yield pool
     pool.join()
     pool.kill()
+
+
+def case(side: str, work: str, threads: int) -> tuple[Opener, Any]:
+    """Return what a case is run on, and what is run."""
+    if side != "bare":
+        return functools.partial(opened_pool, POOLS[side], threads), CASES[work, threads]
+    if work in ("apply", "spawn"):
+        return functools.partial(bare.IN_TURN, threads), apply
+    return functools.partial(bare.TOLD, threads), functools.partial(mapping, "map")
+
+
+def seconds(loops: int, opened: Opener, run: Any) -> float:
+    """Time so many runs on a new pool, and the pool's end."""
+    with opened() as subject:
+        start = pyperf.perf_counter()
+        for _ in range(loops):
+            run(subject)
     return float(pyperf.perf_counter() - start)
 
 
@@ -71,17 +94,17 @@ def measure() -> None:
         command += ["--pool", arguments.pool]
 
     runner = pyperf.Runner(add_cmdline_args=pass_on)
-    runner.argparser.add_argument("--pool", choices=POOLS, default="hubpool")
-    kind = POOLS[runner.parse_args().pool]
-    for (work, threads), run in CASES.items():
-        name = name_of(work, threads)
-        runner.bench_time_func(name, seconds, kind, threads, run, inner_loops=FEW)
+    runner.argparser.add_argument("--pool", choices=SIDES, default="hubpool")
+    side = runner.parse_args().pool
+    for work, threads in CASES:
+        opened, run = case(side, work, threads)
+        runner.bench_time_func(name_of(work, threads), seconds, opened, run, inner_loops=FEW)
 
 
-def measure_both(options: list[str], folder: Path) -> list[Path]:
-    """Run pyperf on both pools; return its files, gevent's first."""
+def measure_all(sides: tuple[str, ...], options: list[str], folder: Path) -> list[Path]:
+    """Run pyperf on all sides; return its files."""
     files = []
-    for pool in ("gevent", "hubpool"):
+    for pool in sides:
         files.append(folder / f"{pool}.json")
         command = [sys.executable, __file__, "--pool", pool, "--quiet", "-o", str(files[-1])]
         subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
@@ -89,17 +112,17 @@ def measure_both(options: list[str], folder: Path) -> list[Path]:
 
 
 def figures(options: list[str]) -> list[Figure]:
-    """Measure both pools, and return what the other rows have, but no pairs."""
+    """Measure all sides, and return what the other rows have, but no pairs."""
     with tempfile.TemporaryDirectory() as folder:
-        peer, ours = (
-            pyperf.BenchmarkSuite.load(str(file)) for file in measure_both(options, Path(folder))
+        peer, ours, floor = (
+            pyperf.BenchmarkSuite.load(str(file))
+            for file in measure_all(("gevent", "hubpool", "bare"), options, Path(folder))
         )
     found = []
     for work, threads in CASES:
         mine = ours.get_benchmark(name_of(work, threads))
         theirs = peer.get_benchmark(name_of(work, threads))
-        low = min(theirs.get_values()) / max(mine.get_values())
-        high = max(theirs.get_values()) / min(mine.get_values())
+        least = floor.get_benchmark(name_of(work, threads))
         found.append(
             Figure(
                 SECTION,
@@ -107,16 +130,25 @@ def figures(options: list[str]) -> list[Figure]:
                 threads,
                 hubpool=mine.median(),
                 peer=theirs.median(),
-                ratio=Spread(theirs.median() / mine.median(), low, high),
+                ratio=spread(theirs, mine),
+                floor=least.median(),
+                floor_ratio=spread(mine, least),
             )
         )
     return found
 
 
+def spread(one: pyperf.Benchmark, other: pyperf.Benchmark) -> Spread:
+    """Divide the medians, and the values that are farthest apart."""
+    low = min(one.get_values()) / max(other.get_values())
+    high = max(one.get_values()) / min(other.get_values())
+    return Spread(one.median() / other.median(), low, high)
+
+
 def compare(options: list[str]) -> None:
     """Measure both pools, and print pyperf's comparison."""
     with tempfile.TemporaryDirectory() as folder:
-        files = [str(file) for file in measure_both(options, Path(folder))]
+        files = [str(file) for file in measure_all(("gevent", "hubpool"), options, Path(folder))]
         command = [sys.executable, "-m", "pyperf", "compare_to", "--table", *files]
         subprocess.run(command, check=True)
 

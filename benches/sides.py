@@ -158,7 +158,10 @@ def INLINE(_threads: int) -> AbstractContextManager[Inline]:  # noqa: N802 - a s
 
 
 class Rung:
-    """A thread that wakes the loop now and then, and does nothing else."""
+    """A thread that wakes the loop now and then, and does nothing else.
+
+    It is the floor of a ticker's lateness: a loop that is woken sets its timers anew.
+    """
 
     def __init__(self) -> None:
         self._watcher = gevent.get_hub().loop.async_()
@@ -176,6 +179,10 @@ class Rung:
         """Wait for about as long as such a map takes."""
         gevent.sleep(0.005)
         return items
+
+    def apply(self, _func: Callable[[], Any]) -> None:
+        """Wait for some ticks."""
+        gevent.sleep(0.005)
 
     def close(self) -> None:
         """End the thread."""

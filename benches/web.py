@@ -47,7 +47,7 @@ CONNECTIONS = (1, 16, 64)
 THREADS = 10
 ROUNDS = 5
 #: Seconds for each number of connections, where the budget is a second.
-SECONDS = 2.0
+SECONDS = 1.75
 #: Seconds that a server may take to begin and to end, and apt-get to install wrk.
 LIMIT = 20.0
 INSTALL_LIMIT = 120.0
