@@ -101,7 +101,7 @@ def await_burst(subject: sides.Asyncio) -> None:
 
 
 def queued(calls: int) -> Callable[[bare.Queued], None]:
-    """Have bare threads take so many calls from a queue."""
+    """Have bare threads take this number of calls from a queue."""
 
     def run(threads: bare.Queued) -> None:
         threads.burst(noop, calls)

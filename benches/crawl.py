@@ -67,7 +67,7 @@ def rows() -> Iterator[Row]:
 
 
 def serve() -> None:
-    """Serve the page to everybody until the standard input ends; print the port first."""
+    """Serve the page until the standard input ends; print the port first."""
     from gevent import fileobject, pywsgi  # noqa: PLC0415
 
     page = os.urandom(PAGE)
@@ -85,7 +85,7 @@ def serve() -> None:
 
 
 def crawl(side: str, seconds: float) -> Sample:
-    """Start the server, and fetch from it for so many seconds."""
+    """Start the server, and fetch from it for this number of seconds."""
     from gevent import monkey  # noqa: PLC0415
 
     monkey.patch_all()
@@ -102,7 +102,7 @@ def crawl(side: str, seconds: float) -> Sample:
 
 
 def fetch_all(side: str, port: int, seconds: float) -> Sample:
-    """Fetch in all greenlets for so many seconds."""
+    """Fetch in all greenlets for this number of seconds."""
     import hashlib  # noqa: PLC0415
     import tempfile  # noqa: PLC0415
     import time  # noqa: PLC0415

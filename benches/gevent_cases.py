@@ -65,7 +65,7 @@ def opened_pool(kind: Any, threads: int) -> Iterator[Any]:
 
 
 def case(side: str, work: str, threads: int) -> tuple[Opener, Any]:
-    """Return what a case is run on, and what is run."""
+    """Return the opener of the side that a case runs on, and the function that it runs."""
     if side != "bare":
         return functools.partial(opened_pool, POOLS[side], threads), CASES[work, threads]
     if work in ("apply", "spawn"):
@@ -74,7 +74,7 @@ def case(side: str, work: str, threads: int) -> tuple[Opener, Any]:
 
 
 def seconds(loops: int, opened: Opener, run: Any) -> float:
-    """Time so many runs on a new pool, and the pool's end."""
+    """Time this number of runs on a new pool, and the end of the pool."""
     with opened() as subject:
         start = pyperf.perf_counter()
         for _ in range(loops):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SPIN_SECONDS = 0.25
-#: The share of its time that a free core gives, before, after, and meanwhile.
+#: The share of its time that a free core gives before, during and after a run.
 FREE = 0.95
 #: How often a byte goes there and back.
 HAND_OVERS = 2_000
@@ -41,7 +41,7 @@ class Conditions:
 
     @contextlib.contextmanager
     def watch(self, part: str) -> Iterator[None]:
-        """Note what others use meanwhile."""
+        """Note what others use during a part of the run."""
         with watched() as self.during[part]:
             yield
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SECTION = "The main job: a tree is indexed (`make demo`), beside a 1 ms ticker"
 THREADS = (2, 10, 50)
-#: One file of so many: a sample takes a second or two.
+#: The main job indexes one file of this number, so a sample takes a second or two.
 EVERY = 8
 
 

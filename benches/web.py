@@ -191,7 +191,7 @@ def wait_for_port(process: subprocess.Popen[bytes], log: Any) -> int:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End all processes of the server: at once, since nobody waits for an answer."""
+    """End all processes of the server at once: no client waits for an answer."""
     process.send_signal(signal.SIGINT)
     try:
         process.wait(LIMIT)
