@@ -210,6 +210,7 @@
 mod batch;
 pub mod binding;
 mod builder;
+mod compute;
 mod crew;
 mod error;
 mod fork;

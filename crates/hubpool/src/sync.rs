@@ -86,8 +86,36 @@ impl Condvar {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Waits for at most so long. loom's threads have no clock: they wait until they are told.
+    pub(crate) fn wait_timeout<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        most: Duration,
+    ) -> MutexGuard<'a, T> {
+        #[cfg(loom)]
+        {
+            let _ = most;
+            self.wait(guard)
+        }
+        #[cfg(tsan)]
+        {
+            let mut guard = guard;
+            self.0.wait_for(&mut guard, most);
+            guard
+        }
+        #[cfg(not(any(loom, tsan)))]
+        {
+            let woken = self.0.wait_timeout(guard, most);
+            woken.unwrap_or_else(std::sync::PoisonError::into_inner).0
+        }
+    }
+
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
     }
 }
 

@@ -405,6 +405,56 @@ MISTAKES = {
             state = self.free.wait(state);
 """,
     ),
+    "a worker for which no other has waited takes a place that is not there": Mistake(
+        "compute_places",
+        "compute.rs",
+        "let mut has_place = state.taken < self.cores && !self.are_awaited();",
+        "let mut has_place = !self.are_awaited();",
+    ),
+    "a place that comes back is told to nobody": Mistake(
+        "compute_places",
+        "compute.rs",
+        """
+        state.taken -= 1;
+        if self.are_awaited() && state.taken < self.cores {
+""",
+        """
+        state.taken -= 1;
+        if state.taken > self.cores {
+""",
+    ),
+    "a worker says that it waits for a place after its look": Mistake(
+        "compute_places",
+        "compute.rs",
+        """
+        if !has_place {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+""",
+        """
+        if !has_place {
+            drop(state);
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            state = self.state.lock();
+""",
+    ),
+    "only one worker is told that the places are open": Mistake(
+        "compute_places_that_open",
+        "compute.rs",
+        "            self.turn.notify_all();",
+        "            self.turn.notify_one();",
+    ),
+    "a worker does not look whether the places are open before it waits": Mistake(
+        "compute_places_that_open",
+        "compute.rs",
+        """
+            while !has_place && !state.is_open(Instant::now()) {
+""",
+        """
+            let mut waited = false;
+            while !has_place && !(waited && state.is_open(Instant::now())) {
+                waited = true;
+""",
+    ),
     "a reader says that it waits after its look": Mistake(
         "batch",
         "batch.rs",

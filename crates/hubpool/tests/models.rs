@@ -5,9 +5,11 @@
 //! them fails on an engine that is broken on purpose.
 #![cfg(loom)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hubpool::binding::{Batch, Hand, Next, Order, Outbox, Pool, Taken, Turnstile, Worker};
+use hubpool::binding::{
+    Batch, ComputePlaces, Hand, Next, Order, Outbox, Pool, Taken, Turnstile, Worker,
+};
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
@@ -485,6 +487,48 @@ fn turnstile() {
         for other in others {
             other.join().unwrap();
         }
+    });
+}
+
+/// Bad: more workers than there are cores compute at once, or one waits for ever for a place that is free.
+#[test]
+fn compute_places() {
+    check(3, || {
+        let places = Arc::new(ComputePlaces::new(1));
+        let inside = Arc::new(AtomicUsize::new(0));
+        let compute = |places: &ComputePlaces, inside: &AtomicUsize| {
+            assert!(places.take(), "nobody has opened the places");
+            assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
+            thread::yield_now();
+            inside.fetch_sub(1, Ordering::Relaxed);
+            places.give_back();
+        };
+        let others = [(); 2].map(|()| {
+            let (places, inside) = (Arc::clone(&places), Arc::clone(&inside));
+            thread::spawn(move || compute(&places, &inside))
+        });
+        compute(&places, &inside);
+        for other in others {
+            other.join().unwrap();
+        }
+    });
+}
+
+/// Bad: a worker that need not wait any more, since the places are open, waits on.
+#[test]
+fn compute_places_that_open() {
+    check(3, || {
+        let places = Arc::new(ComputePlaces::new(1));
+        assert!(places.try_take());
+        let others = [(); 2].map(|()| {
+            let places = Arc::clone(&places);
+            thread::spawn(move || assert!(!places.take()))
+        });
+        places.judge(Duration::ZERO, Duration::from_secs(1), Instant::now());
+        for other in others {
+            other.join().unwrap();
+        }
+        assert!(!places.try_take());
     });
 }
 
