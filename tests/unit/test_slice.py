@@ -1,13 +1,13 @@
-"""Workers whose jobs take long ask the kernel for longer slices than the hub's thread has."""
+"""Workers whose jobs compute ask the kernel for longer slices than the hub's thread has."""
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import struct
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +15,8 @@ from gates import until
 
 if TYPE_CHECKING:
     from conftest import MakePool
+
+    from hubpool import ThreadPool
 
 #: sched_setattr and sched_getattr.
 _NUMBERS = {"x86_64": (314, 315), "aarch64": (274, 275)}
@@ -41,6 +43,17 @@ def _set_slice(nanoseconds: int) -> bool:
     return _LIBC.syscall(_SET, 0, _ATTRIBUTES.pack(*attributes), 0) == 0
 
 
+def _compute(_: object = None) -> int:
+    """Use a core for some milliseconds; return the slice."""
+    hashlib.sha256(bytes(4 << 20))
+    return _slice()
+
+
+def _have_it_compute(pool: ThreadPool) -> None:
+    """Let the pool's only worker compute until it has a longer slice."""
+    until(lambda: pool.apply(_compute) > _slice())
+
+
 pytestmark = [
     pytest.mark.skipif(
         not (_GET and _slice() and _set_slice(_slice())), reason="the kernel has no such slices"
@@ -49,33 +62,26 @@ pytestmark = [
 ]
 
 
-def test_a_worker_with_long_jobs_has_a_longer_slice_than_the_hub(make_pool: MakePool) -> None:
+def test_a_worker_that_computes_has_a_longer_slice_than_the_hub(make_pool: MakePool) -> None:
     pool = make_pool(1)
-    pool.apply(time.sleep, (0.01,))
-    assert pool.apply(_slice) > _slice()
+    assert pool.apply(_slice) == _slice()
+    _have_it_compute(pool)
+    assert pool.apply(_compute) > _slice()
 
 
 def test_a_worker_with_short_jobs_has_the_hubs(make_pool: MakePool) -> None:
     pool = make_pool(1)
-
-    def is_usual() -> bool:
-        # What went before may have taken long by chance.
-        pool.apply(int)
-        return pool.apply(_slice) == _slice()
-
-    until(is_usual)
-    pool.apply(time.sleep, (0.01,))
-    assert pool.apply(_slice) > _slice()
-    until(is_usual)
+    _have_it_compute(pool)
+    until(lambda: pool.apply(_slice) == _slice())
 
 
-def test_long_items_of_a_map_count_and_short_ones_do_not(make_pool: MakePool) -> None:
+def test_items_of_a_map_that_compute_count_and_short_ones_do_not(make_pool: MakePool) -> None:
     pool = make_pool(1)
-    assert pool.map(lambda _: time.sleep(0.01) or _slice(), range(5))[-1] > _slice()
+    until(lambda: pool.map(_compute, range(5))[-1] > _slice())
     until(lambda: pool.map(lambda _: _slice(), range(20_000))[-1] == _slice())
 
 
-def test_what_a_long_job_starts_has_the_usual_slice(make_pool: MakePool) -> None:
+def test_what_a_job_that_computes_starts_has_the_usual_slice(make_pool: MakePool) -> None:
     pool = make_pool(1)
     slices: list[int] = []
 
@@ -83,26 +89,18 @@ def test_what_a_long_job_starts_has_the_usual_slice(make_pool: MakePool) -> None
         thread = threading.Thread(target=lambda: slices.append(_slice()))
         thread.start()
         thread.join()
-        return _slice()
+        return _compute()
 
-    pool.apply(time.sleep, (0.01,))
-    assert pool.apply(start) > _slice()
-    assert slices == [_slice()]
+    until(lambda: pool.apply(start) > _slice())
+    assert set(slices) == {_slice()}
 
 
 def test_a_slice_of_the_programs_comes_back(make_pool: MakePool) -> None:
     pool = make_pool(1)
     mine = 400_000
-
-    def is_mine() -> bool:
-        pool.apply(int)
-        return pool.apply(_slice) == mine
-
     assert pool.apply(_set_slice, (mine,))
-    until(is_mine)
-    pool.apply(time.sleep, (0.01,))
-    assert pool.apply(_slice) > mine
-    until(is_mine)
+    until(lambda: pool.apply(_compute) > mine)
+    until(lambda: pool.apply(_slice) == mine)
 
 
 def test_a_workers_policy_and_niceness_stay(make_pool: MakePool) -> None:
@@ -111,7 +109,6 @@ def test_a_workers_policy_and_niceness_stay(make_pool: MakePool) -> None:
     def be_nicer() -> tuple[int, int]:
         niceness = os.getpriority(os.PRIO_PROCESS, 0)
         os.setpriority(os.PRIO_PROCESS, 0, min(19, max(0, niceness) + 1))
-        time.sleep(0.01)
         return kind()
 
     def kind() -> tuple[int, int]:
@@ -119,5 +116,5 @@ def test_a_workers_policy_and_niceness_stay(make_pool: MakePool) -> None:
         return policy, os.getpriority(os.PRIO_PROCESS, 0)
 
     nicer = pool.apply(be_nicer)
-    assert pool.apply(_slice) > _slice()
+    _have_it_compute(pool)
     assert pool.apply(kind) == nicer

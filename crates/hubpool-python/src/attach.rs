@@ -43,9 +43,9 @@ pub struct Sign {
 
 /// One worker's hold on the interpreter.
 pub struct Hold {
-    /// When the worker got the interpreter, and how many jobs it has run since.
+    /// When the worker got the interpreter, and how many times its thread had waited by then, if it has asked.
     since: Instant,
-    jobs: u32,
+    waits: Option<i64>,
     /// When the worker was last idle, or kept it for a whole interval.
     fair: Instant,
     fair_time: Duration,
@@ -64,7 +64,7 @@ impl Hold {
             .extract()?;
         Ok(Self {
             since: Instant::now(),
-            jobs: 0,
+            waits: None,
             fair: Instant::now(),
             fair_time: Duration::from_secs_f64(interval * 1.2).max(ATTACHED_TIME),
             looked: Instant::now(),
@@ -73,23 +73,8 @@ impl Hold {
         })
     }
 
-    /// For how long the worker has gone from task to task.
-    pub fn time(&self) -> Duration {
-        self.since.elapsed()
-    }
-
-    /// Notes that the worker has run so many jobs.
-    pub fn count(&mut self, jobs: u32) {
-        self.jobs += jobs;
-    }
-
-    /// How long each has taken, if all have taken so much time.
-    pub fn job_time(&self, time: Duration) -> Option<Duration> {
-        time.checked_div(self.jobs)
-    }
-
-    /// Whether it is others' turn after that time.
-    pub fn is_over(&self, time: Duration) -> bool {
+    /// Whether it is others' turn now. A job that has waited has let the interpreter go, so that others had a turn.
+    pub fn is_over(&mut self, now: Instant) -> bool {
         let limit = if self.is_fair_turn() {
             self.fair_time
         } else if cores() > 1 {
@@ -97,7 +82,15 @@ impl Hold {
         } else {
             ATTACHED_TIME_ON_ONE_CORE
         };
-        time >= limit
+        if now.saturating_duration_since(self.since) < limit {
+            return false;
+        }
+        let before = self.waits.replace(thread_waits());
+        let over = before.is_none() || before == self.waits;
+        if !over {
+            self.since = now;
+        }
+        over
     }
 
     /// Whether the hub's thread has run since the last look, and has not attended to messages of late,
@@ -120,13 +113,12 @@ impl Hold {
 
     /// Notes that the worker has the interpreter again. If it has been `busy`, it only let others
     /// go first.
-    pub fn renew(&mut self, busy: bool) {
-        let now = Instant::now();
+    pub fn renew(&mut self, now: Instant, busy: bool) {
         if !busy || self.is_fair_turn() {
             self.fair = now;
         }
         self.since = now;
-        self.jobs = 0;
+        self.waits = busy.then(thread_waits);
         self.looked = now;
     }
 
@@ -173,6 +165,33 @@ pub fn detached<T: Send>(
     done
 }
 
+/// How many times the calling thread has waited in the kernel, so that another thread had its core; always 0 where the system does not
+/// tell it of a thread.
+fn thread_waits() -> i64 {
+    #[cfg(target_os = "linux")]
+    {
+        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: the kernel fills the structure in, whose fields may all be zero.
+        unsafe {
+            libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
+            usage.assume_init().ru_nvcsw
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
+/// For how long the calling thread has used a core.
+pub fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// For how long the calling thread has run or been ready to run; where the system does not say that, for how long it has run.
+pub fn ready_time() -> Duration {
+    run_and_wait("/proc/thread-self/schedstat").unwrap_or_else(thread_time)
+}
+
 /// For how long cores have been used: by the process, and by one of its threads.
 pub fn cpu_time(thread: u32) -> CpuTime {
     let process = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
@@ -191,10 +210,16 @@ fn run_time(thread: u32) -> Option<(Duration, bool)> {
     let read = |what| fs::read_to_string(format!("/proc/self/task/{thread}/{what}")).ok();
     // Its state comes after its name, which may have anything in it.
     let runs = read("stat")?.rsplit_once(") ")?.1.starts_with('R');
-    let times = read("schedstat")?;
+    let ready = run_and_wait(&format!("/proc/self/task/{thread}/schedstat"))?;
+    Some((ready, runs))
+}
+
+/// The sum of the time that a thread has run, and of the time that it was ready to.
+fn run_and_wait(schedstat: &str) -> Option<Duration> {
+    let times = fs::read_to_string(schedstat).ok()?;
     let mut nanos = times.split_ascii_whitespace().map(str::parse::<u64>);
     let (ran, waited) = (nanos.next()?.ok()?, nanos.next()?.ok()?);
-    Some((Duration::from_nanos(ran + waited), runs))
+    Some(Duration::from_nanos(ran + waited))
 }
 
 /// The calling thread's number for the system; 0 where nobody asks for it.

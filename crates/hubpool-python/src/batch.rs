@@ -452,7 +452,7 @@ impl Claims {
                 self.index.store(UNUSED, Ordering::Relaxed);
                 None
             }
-            index if self.turn_is_over() => {
+            index if self.turn_is_over() || self.must_wait()? => {
                 // Others wait: they go first.
                 self.complete(py, index)?;
                 Batch::requeue(self.batch.bind(py));
@@ -516,7 +516,7 @@ impl Claims {
         self.unwatched.store(unwatched, Ordering::Relaxed);
         if unwatched == 0 {
             let stride = self.stride.load(Ordering::Relaxed);
-            let stride = if self.worker.get().give_way(py, stride)? {
+            let stride = if self.worker.get().give_way(py)? {
                 1
             } else {
                 LONGEST_STRIDE.min(2 * stride)
@@ -540,6 +540,14 @@ impl Claims {
         {
             batch.inner.drop_ticket(batch.ring(py));
         }
+    }
+
+    /// Whether too many workers compute. The worker looks as often as it looks whether to give way.
+    fn must_wait(&self) -> PyResult<bool> {
+        if self.unwatched.load(Ordering::Relaxed) > 1 {
+            return Ok(false);
+        }
+        self.worker.get().must_wait(Instant::now())
     }
 
     /// Whether the worker has had its time, and others need it.

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use hubpool::binding::{PerProcess, Pool, Turnstile};
+use hubpool::binding::{ComputePlaces, PerProcess, Pool, Turnstile};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
+use crate::attach::cores;
 use crate::batch::Batch;
 use crate::wake::Wake;
 
@@ -51,6 +52,8 @@ pub struct Core {
     pools: PerProcess<Arc<Pool<Job>>>,
     /// Where its workers wait for their turn to wait for the interpreter.
     pub turnstile: Turnstile,
+    /// The places of its workers whose jobs compute.
+    pub places: ComputePlaces,
 }
 
 #[pymethods]
@@ -60,6 +63,7 @@ impl Core {
         Self {
             pools: PerProcess::new(Arc::new(Pool::new(maxsize))),
             turnstile: Turnstile::new(),
+            places: ComputePlaces::new(cores()),
         }
     }
 

@@ -10,6 +10,7 @@ mod core;
 mod fork;
 mod guard;
 mod held;
+mod load;
 mod registration;
 mod reply;
 mod slice;

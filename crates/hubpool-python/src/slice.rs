@@ -1,65 +1,45 @@
 //! For how long the kernel lets a thread run before it looks for others.
 //!
-//! Where workers compute on every core, a hub that wakes up waits until the kernel takes a core from one of
-//! them, some milliseconds. Since Linux 6.12 a thread may ask for a slice of its own, and one with a
-//! shorter slice goes before it as it wakes up. So a worker that computes for long asks for a longer slice than
-//! the hub has. It gets no more of the core for that, but in longer pieces.
-
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+//! Where workers compute on every core, a hub that wakes up waits until the kernel takes a core from one of them, some milliseconds.
+//! Since Linux 6.12 a thread may ask for a slice of its own, and one with a shorter slice goes before it as it wakes up. So a
+//! worker asks for a longer slice than the hub has while it has a place to compute in. It gets no more of the core for that, but in
+//! longer pieces. Without the places it would do harm: ten workers with longer slices keep each other, and the hub, waiting for longer.
 
 use crate::attach::cores;
 
-/// A job that takes as long is a long one, and one that takes less than that a short one. Those in between are
-/// taken for what the last one was: to change one's mind each time costs more than either.
-const LONG_JOB: Duration = Duration::from_micros(150);
-const SHORT_JOB: Duration = Duration::from_micros(100);
-
-/// What a worker with long jobs asks for, in nanoseconds: a few times the usual.
+/// What a worker with a place asks for, in nanoseconds: a few times the usual.
 const LONG: u64 = 6_000_000;
 
 /// A worker thread's slice. Only that thread may use it.
 pub struct Slice {
     /// Whether it has asked for a longer one.
-    long: AtomicBool,
+    long: bool,
     /// What it had before, in nanoseconds.
-    usual: AtomicU64,
+    usual: u64,
 }
 
 impl Slice {
-    /// The calling thread's, whose first job is taken for a long one.
+    /// The calling thread's.
     pub fn new() -> Self {
-        let slice = Self {
-            long: AtomicBool::new(false),
-            usual: AtomicU64::new(0),
-        };
-        slice.ask(true);
-        slice
-    }
-
-    /// Learns how long the last jobs have taken, if there were any. The next is taken to be as they: the
-    /// kernel heeds a new slice when the old one has been used up.
-    pub fn learn(&self, job_time: Option<Duration>) {
-        if job_time.is_some_and(|time| time >= LONG_JOB) {
-            self.ask(true);
-        } else if job_time.is_some_and(|time| time < SHORT_JOB) {
-            self.ask(false);
+        Self {
+            long: false,
+            usual: 0,
         }
     }
 
-    /// Asks for a long or for the usual one, if that is new. On a single core all have the usual one: there
+    /// Asks for a long or for the usual one, if that is new; the kernel heeds it when the old one has been used up. On a single core all have the usual one: there
     /// workers give the core away, which costs them the rest of their slice.
-    fn ask(&self, long: bool) {
-        if self.long.load(Ordering::Relaxed) == long || cores() == 1 {
+    pub fn ask(&mut self, long: bool) {
+        if self.long == long || cores() == 1 {
             return;
         }
-        self.long.store(long, Ordering::Relaxed);
+        self.long = long;
         change(|now| {
             if long {
-                self.usual.store(now, Ordering::Relaxed);
+                self.usual = now;
                 LONG.max(now)
             } else if now == LONG {
-                self.usual.load(Ordering::Relaxed)
+                self.usual
             } else {
                 now // A job has asked for it.
             }

@@ -1,8 +1,8 @@
 //! A worker's place in a pool: how it comes to its next job, and what it leaves for the hub.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use hubpool::binding::Next;
 use pyo3::exceptions::PyRuntimeError;
@@ -15,7 +15,7 @@ use crate::account::Account;
 use crate::attach::{Hold, detached, stay_away};
 use crate::core::{Core, Job};
 use crate::fork::Process;
-use crate::slice::Slice;
+use crate::load::Load;
 use crate::wake::{Message, Wake};
 
 /// A worker's place in a pool. Only the thread that made it may use it.
@@ -38,7 +38,8 @@ pub struct Worker {
     seeks: AtomicBool,
     /// In a child of this process, pool and hub's list are the parent's.
     process: Process,
-    slice: Slice,
+    /// Whether its jobs compute, and its place if they do.
+    load: Mutex<Load>,
     desk: Mutex<Desk>,
 }
 
@@ -132,7 +133,7 @@ impl Worker {
             registered: AtomicBool::new(true),
             seeks: AtomicBool::new(false),
             process: Process::new(),
-            slice: Slice::new(),
+            load: Mutex::new(Load::new()),
             desk: Mutex::new(Desk {
                 hold: Hold::new(py)?,
                 taken: None,
@@ -242,7 +243,6 @@ impl Worker {
     fn end(&self) -> PyResult<()> {
         let taken = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
-            desk.hold.count(1);
             desk.taken.take()
         };
         self.core.get().pool().finish(usize::from(taken.is_some()));
@@ -299,6 +299,10 @@ impl Worker {
         if self.registered.swap(false, Ordering::Relaxed) {
             self.core.get().pool().unregister();
         }
+        self.load
+            .lock()
+            .map_err(poisoned)?
+            .give_back(&self.core.get().places);
         let outgoing = self.desk.lock().map_err(poisoned)?.outgoing(py);
         if let Some((wake, message)) = outgoing {
             wake.get().post(message);
@@ -341,12 +345,12 @@ impl Worker {
         }
         let pool = self.core.get().pool();
         self.let_go()?;
-        let (may_stay, job_time) = {
-            let desk = self.desk.lock().map_err(poisoned)?;
-            let time = desk.hold.time();
-            (!desk.hold.is_over(time), desk.hold.job_time(time))
-        };
-        if may_stay && let Some(job) = pool.try_next(&self.place) {
+        let now = Instant::now();
+        let may_stay = !self.desk.lock().map_err(poisoned)?.hold.is_over(now);
+        if !self.must_wait(now)?
+            && may_stay
+            && let Some(job) = pool.try_next(&self.place)
+        {
             let job = job.object();
             let outgoing = {
                 let mut desk = self.desk.lock().map_err(poisoned)?;
@@ -368,8 +372,8 @@ impl Worker {
             (desk.outgoing.take(), wake)
         };
         let wake = wake.as_ref().map(Py::get);
+        let places = &self.core.get().places;
         let next = detached(py, &self.core.get().turnstile, || {
-            self.slice.learn(job_time);
             let mut soon = false;
             if let Some(wake) = wake {
                 if let Some(message) = outgoing {
@@ -379,23 +383,37 @@ impl Worker {
                 }
                 wake.let_go();
             }
+            let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
             let mut next = None;
             if busy {
                 stay_away();
+                load.take(places);
                 next = pool.try_next(&self.place).map(Next::Job);
                 self.seeks.store(next.is_some(), Ordering::Relaxed);
             }
             let next = next.unwrap_or_else(|| {
+                load.give_back(places); // A worker that has a place does not sleep.
                 pool.next_when(&self.place, self.idle, soon, || {
                     wake.is_none_or(Wake::looking)
                 })
             });
-            if let Next::Job(Job::Ticket(batch)) = &next {
-                batch.get().until_needed(|| self.call_next(wake));
+            if let Next::Job(job) = &next {
+                if load.needs_place() {
+                    self.call_next(wake);
+                    load.take(places);
+                }
+                // A free place is a free core: the worker need not look for one.
+                if let Job::Ticket(batch) = job
+                    && !load.has_place()
+                {
+                    batch.get().until_needed(|| self.call_next(wake));
+                }
             }
             next
         });
         self.call_next(wake);
+        let now = Instant::now();
+        self.load.lock().map_err(poisoned)?.restart(now);
         let job = match &next {
             Next::Job(job) => Some(job.object().clone_ref(py)),
             Next::Exit | Next::Expired => {
@@ -404,7 +422,7 @@ impl Worker {
             }
         };
         let mut desk = self.desk.lock().map_err(poisoned)?;
-        desk.hold.renew(busy);
+        desk.hold.renew(now, busy);
         desk.taken = job.as_ref().map(|job| job.clone_ref(py));
         if job.is_some() {
             self.listing.enter(py)?;
@@ -452,23 +470,27 @@ impl Worker {
         is(self.hooks.profile(py), &between.profile) && is(self.hooks.trace(py), &between.trace)
     }
 
-    /// Lets others have the interpreter, after so many items, if the worker has had it for long, or the hub seems
+    /// Whether the worker must wait before its next job, since too many workers compute.
+    pub fn must_wait(&self, now: Instant) -> PyResult<bool> {
+        let places = &self.core.get().places;
+        Ok(self.load.lock().map_err(poisoned)?.learn(now, places))
+    }
+
+    /// Lets others have the interpreter if the worker has had it for long, or the hub seems
     /// to want it. Returns whether it has.
-    pub fn give_way(&self, py: Python<'_>, items: u32) -> PyResult<bool> {
-        let (over, item_time) = {
+    pub fn give_way(&self, py: Python<'_>) -> PyResult<bool> {
+        let over = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             let Desk { hold, wake, .. } = &mut *desk;
-            hold.count(items);
-            let time = hold.time();
-            let over = hold.is_over(time) || hold.hub_has_woken(|| wake.as_ref()?.get().sign(py));
-            (over, hold.job_time(time))
+            hold.is_over(Instant::now()) || hold.hub_has_woken(|| wake.as_ref()?.get().sign(py))
         };
         if over {
-            self.slice.learn(item_time);
             detached(py, &self.core.get().turnstile, stay_away);
-            self.desk.lock().map_err(poisoned)?.hold.renew(true);
+            let now = Instant::now();
+            self.desk.lock().map_err(poisoned)?.hold.renew(now, true);
             // Another thread may have set hooks in all threads, this one too.
             self.learn_hooks(py)?;
+            self.load.lock().map_err(poisoned)?.restart(now);
         }
         Ok(over)
     }
