@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Hold = TaskHold | tuple[TaskHold, TaskHold] | None
 
 _READ = 1
+#: For how long, in seconds, the hub resumes greenlets before its loop looks at all else.
+_DELIVERY_TIME = 0.0005
 _WAKE_ATTRIBUTE = "_hubpool_wake"
 
 
@@ -311,6 +313,8 @@ class HubWake:
             except BaseException:
                 self._leave_to_the_hub()
                 raise
+            if native.found() is None:
+                return False  # What is left to deliver is the hub's, which looks at all else first.
             found = self._deliver(native.found, elsewhere=hub)
             if found is not None and not (found and native.look_out_paid):
                 self._stop_looking_out()
@@ -339,6 +343,7 @@ class HubWake:
         # what this one has no stack for.
         native = self.native
         self.is_stuck = False
+        end = time.perf_counter() + _DELIVERY_TIME
         try:
             found = take()
             # A greenlet that is resumed in between may fork, and the child's hub come back here: it
@@ -358,6 +363,8 @@ class HubWake:
                         elsewhere.loop.run_callback(self._deliver)
                         return None
                     target.deliver(result, value, error)
+                    if elsewhere is None and time.perf_counter() > end and self._go_on_later():
+                        return found
                 except BaseException:
                     # A signal handler may have come before it was delivered.
                     if target is None:
@@ -370,6 +377,15 @@ class HubWake:
         except BaseException:
             self._leave_to_the_hub()
             raise
+
+    def _go_on_later(self) -> bool:
+        """Leave the other messages to the loop's next turn; return whether there are any."""
+        hub = self._hub()
+        if hub is None or hub.loop is None or not self.native.undelivered:
+            return False
+        # A callback of the loop's might have its turn before the loop polls.
+        self.native.post(_call(_wake_up))
+        return True
 
     def _leave_to_the_hub(self) -> None:
         """Have the hub deliver what is left: something has been raised between two of them."""

@@ -76,9 +76,30 @@ def test_it_leaves_the_hub_its_turn(wake: HubWake) -> None:
     # Each look-out takes some microseconds, and some hundred of them are too many.
     while wake.native.stand_in() or wake.native.found() is not None:
         pass
-    # From then on it may go on.
+    # The hub has not had it yet.
+    assert not wake.native.stand_in()
+    assert wake.native.found() is None
+    wake.native.look_out()
     assert not wake.native.stand_in()
     assert wake.native.found() is False
+
+
+def test_what_is_left_to_the_hub_is_left_there(wake: HubWake) -> None:
+    delivered: list[None] = []
+
+    class Target:
+        anywhere = True
+
+        def deliver(self, *_: None) -> None:
+            delivered.append(None)
+
+    wake.native.post((Target(), None, None, None))
+    wake.native.drain()
+    assert wake.native.undelivered
+    assert not wake.stand_in()
+    assert delivered == []
+    wake.drain()
+    assert delivered == [None]
 
 
 class _Late:

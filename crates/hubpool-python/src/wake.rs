@@ -194,6 +194,7 @@ impl Wake {
 
     #[setter]
     fn set_looks_out(&self, looks_out: bool) {
+        *lock(&self.stand_in_since) = None;
         self.looks_out.store(looks_out, Ordering::Relaxed);
     }
 
@@ -369,18 +370,14 @@ impl Wake {
         self.outbox.leave(errand)
     }
 
-    /// Whether anybody may look out in the hub's place. It is about to deliver what there is; and now
-    /// and then it has a turn of its own.
+    /// Whether a greenlet may look out in the hub's place: the hub is not about to deliver messages, and greenlets
+    /// have not done it for long since the hub was last idle. It has timers and descriptors to look at.
     fn may_stand_in(&self) -> bool {
         if self.inherited() || self.undelivered() {
             return false;
         }
         let mut since = lock(&self.stand_in_since);
-        let may = since.get_or_insert_with(Instant::now).elapsed() <= STAND_IN_TIME;
-        if !may {
-            *since = None;
-        }
-        may
+        since.get_or_insert_with(Instant::now).elapsed() <= STAND_IN_TIME
     }
 
     /// Delivers the values that come before anything else on the list.
