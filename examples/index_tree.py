@@ -425,6 +425,7 @@ def report(
         table.add_row(name, f"{row[0]:,.0f}", f"{row[1]:.1f}", *(f"{x:.2f}" for x in row[2:]))
     ratios = zip(rows["hubpool"], rows["gevent"], strict=True)
     table.add_section()
+    table.add_row("better", *["more"] * 2, *["less"] * 5)
     table.add_row(
         "ratio",
         *(f"{mine / theirs:.2f}x" if theirs else "-" for mine, theirs in ratios),
