@@ -95,6 +95,14 @@ gevent.get_hub().handle_error = lambda *_: None
 atexit.register(hook)
 """
 
+#: Some CPythons start no thread once they exit: 3.12.0 and 3.12.1 in exit hooks, too.
+NO_NEW_THREADS = HOOKS + '''
+from hubpool import _gevent
+def refuse(*_):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+atexit.register(setattr, _gevent, "start_new_thread", refuse)
+'''
+
 #: At the limit, an executor may have work and no thread.
 WITHOUT_THREADS = """
 hubpool.set_thread_limit(1)
@@ -109,8 +117,12 @@ for number in range(3):
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize(
     ("program", "written"),
-    [(HOOKS, "1 2\nfailed\n('127.0.0.1', 80)\n"), (WITHOUT_THREADS, "0\n1\n2\n")],
-    ids=["a pool", "an executor at the limit"],
+    [
+        (HOOKS, "1 2\nfailed\n('127.0.0.1', 80)\n"),
+        (NO_NEW_THREADS, "1 2\nfailed\n('127.0.0.1', 80)\n"),
+        (WITHOUT_THREADS, "0\n1\n2\n"),
+    ],
+    ids=["a pool", "a pool without new threads", "an executor at the limit"],
 )
 def test_an_exit_hook_may_use_a_pool(program: str, written: str, loop: str) -> None:
     done = run("-c", START + program, loop=loop, GEVENT_THREADPOOL="hubpool.ThreadPool")

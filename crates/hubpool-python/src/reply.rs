@@ -58,6 +58,16 @@ impl Reply {
         value.unwrap_or(default)
     }
 
+    /// Sets the value.
+    pub fn set(&self, value: Py<PyAny>) {
+        let old = {
+            let mut state = self.state();
+            state.ready = true;
+            state.value.replace(value)
+        };
+        drop(old);
+    }
+
     /// What the task has raised: its type, the exception and the traceback.
     #[getter]
     fn exc_info(&self, py: Python<'_>) -> Option<Py<PyAny>> {
@@ -90,16 +100,6 @@ impl Reply {
 }
 
 impl Reply {
-    /// Sets the value.
-    pub fn set(&self, value: Py<PyAny>) {
-        let old = {
-            let mut state = self.state();
-            state.ready = true;
-            state.value.replace(value)
-        };
-        drop(old);
-    }
-
     /// Whether a greenlet waits.
     pub fn is_awaited(&self) -> bool {
         self.state().waiter.is_some()
