@@ -95,9 +95,11 @@ class CallbackLink(HubLink):
 
     __slots__ = ("_clock", "_looked", "_posted", "number")
 
-    def __init__(self, hub: Any, fn: Callable[[Future[Any]], object], future: Future[Any]) -> None:
+    def __init__(
+        self, hub: Any, fn: Callable[[Future[Any]], object], argument: Any, future: Future[Any]
+    ) -> None:
         # Whichever thread takes the callback out of the list calls it.
-        super().__init__(hub, [fn].pop, future)
+        super().__init__(hub, [fn].pop, argument, future)
         #: When the hub was told, and when the native thread has had its last look.
         self._posted = self._looked = 0.0
         #: What the clock of the hub's thread has shown then.
@@ -139,6 +141,13 @@ class CallbackLink(HubLink):
             _told.discard(self)
             self.drop()
             call_callback(fn, future)
+
+    def begin_anew(self) -> None:
+        """In a forked child, call nothing: the callback is the parent's."""
+        tell = self._tell
+        if tell is not None:
+            _take(tell)
+            self.drop()
 
     def deliver(self, _result: Any, _value: Any, _error: Any) -> None:
         """Have a greenlet of its own call the callback, unless another thread has."""
@@ -248,6 +257,8 @@ _lookout = _Lookout()
 def _after_fork_in_child() -> None:
     global _lookout  # noqa: PLW0603 - the thread is the parent's
     _lookout = _Lookout()
+    for link in tuple(_told):
+        link.begin_anew()
     _told.clear()
 
 

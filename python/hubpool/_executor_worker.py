@@ -223,9 +223,7 @@ class ExecutorThread:
         worker = self._worker()
         if worker is not None:
             worker.abandon()
-        # A thread of the parent's may hold the lock of the old one.
-        self._ended = Future()
-        self._ended.set_result(None)
+        self._ended.forsake()
 
 
 class ExecutorWorker(_Worker):

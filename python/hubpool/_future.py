@@ -386,13 +386,19 @@ class Future(concurrent.futures.Future[_T]):
         with self._guard():
             if self._state in unless:
                 return None
-            link = Link(tell, argument) if hub is None else kind(hub, tell, argument)
+            link = Link(tell, argument) if hub is None else kind(hub, tell, argument, self)
             if self._links is None:
                 self._links = {}
             self._links[link] = None
             if isinstance(link, CallbackLink):
                 self._callback_links = [*(self._callback_links or ()), link]
         return link
+
+    def will_tell(self, link: Link) -> bool:
+        """Whether the link waits for the future to be done. In a forked child, a task is."""
+        self._guard()
+        links = self._links
+        return links is not None and link in links
 
     def _drop(self, link: Link) -> None:
         with self._guard():
@@ -450,14 +456,19 @@ class Future(concurrent.futures.Future[_T]):
     def _guard(self) -> Any:
         """Return the lock. A forked child gets one that no thread of the parent's holds."""
         if self._process is not None and self._process.forked():
-            self._forsake()
+            self.forsake()
         return self._lock
 
-    def _forsake(self) -> None:
-        """In a forked child: a task that had not ended is the parent's."""
+    def forsake(self) -> None:
+        """In a forked child: end what only the parent would have ended.
+
+        It tells nobody. The parent's threads are not there, the child calls none of the parent's
+        callbacks, and its hub tells the greenlets that wait.
+        """
         self._process = None
-        # A thread of the parent's may have held the lock, and who waited there
-        # does not wait here.
-        self._lock, self._own_condition, self._links = _new_rlock(), None, None
+        # A thread of the parent's may have held the lock.
+        self._lock, self._own_condition = _new_rlock(), None
+        self._links = self._callback_links = None
+        self._done_callbacks = ()
         if self._state not in _DONE:
             self.settle(None, BrokenExecutor("the task was submitted in the parent process"))

@@ -16,6 +16,8 @@ from hubpool._native import Guard, TaskHold, Wake, share_hold
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hubpool._link import HubLink
+
 #: What a task refers to: what keeps the loop of its submitter's hub; if that is the hub of a worker
 #: with a task of its own, then also what keeps the loop that this task keeps.
 Hold = TaskHold | tuple[TaskHold, TaskHold] | None
@@ -49,7 +51,6 @@ class HubWake:
         "__weakref__",
         "_changing",
         "_counted",
-        "_forking",
         "_hub",
         "_lookout",
         "_watcher",
@@ -57,14 +58,13 @@ class HubWake:
         "fileno",
         "in_worker",
         "is_stuck",
+        "links",
         "native",
     )
 
     def __init__(self, hub: Any) -> None:
         self._watcher: Any = None
         self._lookout: Any = None
-        #: It tells of a fork that has called no hook of Python's.
-        self._forking: Any = None
         #: The clock of the hub's thread, as :mod:`time` numbers clocks, if it is known.
         self.clock = _clock_of(hub)
         self.native = Wake(self.clock)
@@ -72,6 +72,8 @@ class HubWake:
         self.in_worker = in_worker_thread()
         #: Whether the hub's thread was found blocked, and has delivered nothing since.
         self.is_stuck = False
+        #: The links that hold it: a forked child tells those of its own greenlets.
+        self.links: set[HubLink] = set()
         #: Kept here for a forked child, which may not ask the native part.
         self.fileno = self.native.fileno()
         self._hub: Callable[[], Any] = weakref.ref(hub)
@@ -152,10 +154,13 @@ class HubWake:
         watcher = loop.io(self.fileno, _READ)
         watcher.start(Guard(drain, report))
         _gevent.count_watcher(watcher, False)
-        forking = loop.fork(ref=False)
-        # To settle in closes this watcher, which it must not do to itself.
-        forking.start(loop.run_callback, _fork.settle)
-        self._watcher, self._lookout, self._forking = watcher, lookout, forking
+        self._watcher, self._lookout = watcher, lookout
+        self.note_poller(loop)
+
+    def note_poller(self, loop: Any) -> None:
+        """Tell the handler of forks what the loop polls by, while it watches for messages."""
+        poller = loop.fileno()
+        self.native.set_poller(-1 if poller is None or self._watcher is None else poller)
 
     def sweep(self) -> None:
         """Deliver what came too late for any watcher: it would stay, and keep its pool alive.
@@ -214,8 +219,9 @@ class HubWake:
         _close(*self._give_up_watchers())
 
     def _give_up_watchers(self) -> tuple[Any, ...]:
-        watchers = self._watcher, self._lookout, self._forking
-        self._watcher = self._lookout = self._forking = None
+        watchers = self._watcher, self._lookout
+        self._watcher = self._lookout = None
+        self.native.set_poller(-1)
         self._counted = self.native.counted = self.native.looks_out = False
         return watchers
 
@@ -323,7 +329,19 @@ class HubWake:
 
     def drain(self) -> None:
         """Deliver what has been posted by now. Hub's thread only."""
-        self._deliver(self.native.drain)
+        if self.abandoned:
+            # The loop of a forked child finds the descriptor ready. To settle in closes this
+            # watcher, which it must not do to itself.
+            get_hub().loop.run_callback(self._settle_in)
+        else:
+            self._deliver(self.native.drain)
+
+    def _settle_in(self) -> None:
+        """In a forked child, have the calling thread's hub begin anew without this parent's wake."""
+        _fork.settle()
+        make_loop_anew(get_hub())
+        # A hub that was destroyed since the fork has left it to the loop.
+        self.close()
 
     def defer(self, function: Callable[[], object]) -> None:
         """Call a function after all messages that have been posted by now.
@@ -481,7 +499,6 @@ def hub_wake(hub: Any) -> HubWake:
     if wake is None:
         for other in all_wakes():
             other.leave_destroyed_hub()
-        close_inherited()
         make_loop_anew(hub)
         wake = HubWake(hub)
         key = id(wake)
@@ -555,8 +572,8 @@ _inherited: list[HubWake] = []
 def abandon_wakes() -> None:
     """In a forked child, leave the hubs' wakes alone: the parent reads them.
 
-    A watcher stays until the loop has been made anew or a new wake is made. It does not take
-    the parent's wake-ups, since the descriptor has been another one since the fork.
+    A watcher stays until the loop has been made anew. It does not take the parent's wake-ups, since
+    the descriptor has been another one since the fork.
     """
     for wake in all_wakes():
         if not wake.abandoned:
@@ -578,9 +595,9 @@ _made_anew: weakref.WeakSet[Any] | None = None
 
 
 def make_loop_anew(hub: Any) -> None:
-    """In a forked child, have the hub's loop give up its parent's set of descriptors. Any thread.
+    """In a forked child, have the hub give up all that its parent uses, too. Any thread.
 
-    The loop does so once, before it polls again: a greenlet may be here while the loop goes
+    The hub does so once, before it polls again: a greenlet may be here while the loop goes
     through what its last poll has found.
     """
     if _made_anew is None or hub.loop is None or hub in _made_anew:
@@ -588,19 +605,27 @@ def make_loop_anew(hub: Any) -> None:
     _made_anew.add(hub)
     is_here = _gevent.get_hub_if_exists() is hub
     run = hub.loop.run_callback if is_here else hub.loop.run_callback_threadsafe
-    run(_gevent.reinit_loop, hub.loop)
+    run(_begin_anew, hub)
 
 
-def close_inherited() -> None:
-    """Drop what :func:`abandon_wakes` kept for the calling thread.
+def _begin_anew(hub: Any) -> None:
+    """In a forked child, have the calling thread's hub give up all that its parent uses, too.
 
-    Another thread's loop runs no more, and must not be touched: that thread may have been
-    changing it as the process was forked.
+    The loop gets a set of descriptors of its own and counts the parent's wakes no more, and
+    greenlets that wait for the parent's tasks go on. Another thread's loop runs no more, and must
+    not be touched: that thread may have been changing it as the process was forked.
     """
-    for wake in tuple(_inherited):
-        if wake.is_here():
-            _inherited.remove(wake)
-            wake.close()
+    inherited = [wake for wake in _inherited if wake.is_here()]
+    for wake in inherited:
+        _inherited.remove(wake)
+        wake.close()
+    _gevent.reinit_loop(hub.loop)
+    wake = hub.__dict__.get(_WAKE_ATTRIBUTE)
+    if wake is not None:
+        wake.note_poller(hub.loop)
+    for wake in inherited:
+        for link in tuple(wake.links):
+            hub.loop.run_callback(link.begin_anew)
 
 
 #: Marks the threads that are workers.

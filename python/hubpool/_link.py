@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gevent.hub import get_hub
 from greenlet import getcurrent
 
 from hubpool._cpython import FINISHED
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hubpool._future import Future
+    from hubpool._hub import HubWake
     from hubpool._native import Wake
 
 
@@ -42,16 +44,37 @@ class Link:
 class HubLink(Link):
     """Somebody who is told on a hub. Made and dropped on the hub's thread only."""
 
-    __slots__ = ("_wake", "native")
+    __slots__ = ("_future", "_wake", "native")
 
     #: What it tells may be a callback of the program's, which is for the hub's greenlet.
     anywhere = False
 
-    def __init__(self, hub: Any, tell: Callable[[Any], object], argument: Any) -> None:
+    def __init__(
+        self, hub: Any, tell: Callable[[Any], object], argument: Any, future: Future[Any]
+    ) -> None:
         super().__init__(tell, argument)
-        self._wake = hub_wake(hub)
-        self.native: Wake = self._wake.native
-        self._wake.hold()
+        self._future: Future[Any] | None = future
+        self._hold(hub_wake(hub))
+
+    def _hold(self, wake: HubWake) -> None:
+        self._wake = wake
+        self.native: Wake = wake.native
+        wake.hold()
+        wake.links.add(self)
+
+    def begin_anew(self) -> None:
+        """In a forked child, go over from the parent's wake to the hub's own. Hub's thread only.
+
+        The parent's wake tells nothing in a child. A future that is done, or that only the parent
+        would have ended, tells now.
+        """
+        future = self._future
+        if future is not None:
+            self._wake.links.discard(self)
+            self._hold(hub_wake(get_hub()))
+            if not future.will_tell(self):
+                del future
+                self.deliver(None, None, None)
 
     def announce(self) -> None:
         """Say that the future is done. Any thread."""
@@ -84,7 +107,8 @@ class HubLink(Link):
     def drop(self) -> None:
         """Make sure that nobody is told."""
         if self._tell is not None:
-            self._tell = self._argument = None
+            self._tell = self._argument = self._future = None
+            self._wake.links.discard(self)
             self._wake.release_anywhere()
 
 

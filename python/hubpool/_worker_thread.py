@@ -60,7 +60,13 @@ class WorkerThread(Thread):
     def abandon(self) -> None:
         """In a forked child, take a thread of the parent's out of the list."""
         _active.pop(self.ident, None)
+        self._leave_to_parent()
+
+    def _leave_to_parent(self) -> None:
         self._place = None
+        rest = self.__dict__.pop("_rest", None)
+        if rest is not None:
+            rest.forsake()
 
     def rested(self) -> None:
         """Tell the joiners that the worker has no task any more."""
@@ -115,8 +121,7 @@ class WorkerThread(Thread):
 
     def _become_the_childs(self, is_alive: bool) -> None:
         """In a forked child, leave the worker to the parent; be the main thread, if alive."""
-        self._place = None
-        self.__dict__.pop("_rest", None)
+        self._leave_to_parent()
         if is_alive:
             # The child waits for the threads that its main thread starts.
             self._daemonic = False

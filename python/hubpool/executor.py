@@ -255,6 +255,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if wait and may_wait_here():
             all_known = False
             while not all_known:
+                # Another greenlet may have forked: a child has a core of its own.
+                core = self._core
                 # Another thread may be about to start one, or one may have to wait for its turn.
                 if not core.workers and core.queued:
                     self._see_to_queue()

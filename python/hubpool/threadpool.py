@@ -29,7 +29,7 @@ from hubpool._check import (
     whole_number,
 )
 from hubpool._crew import PoolCrew
-from hubpool._hub import close_inherited, may_wait
+from hubpool._hub import may_wait
 from hubpool._intake import Intake
 from hubpool._lookups import is_lookup
 from hubpool._map import IMap, IMapUnordered, map_whole
@@ -683,7 +683,6 @@ class ThreadPool(GroupMappingMixin):
     def _on_fork(self) -> None:
         # gevent calls it once the loop has been made anew.
         _fork.settle()
-        close_inherited()
 
     def _after_fork_in_child(self) -> None:
         # The threads are gone, and their locks may be held for ever: the core

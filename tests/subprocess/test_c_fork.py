@@ -319,6 +319,55 @@ def check():
 for _ in range(10):
     in_child(check)
 """,
+    "gets_in_its_loop_what_another_thread_submits": """
+pool = hubpool.ThreadPool(2)
+use(pool)
+start_new_thread = get_original("_thread", "start_new_thread")
+for _ in range(8):
+    end, start = os.pipe()
+    pid = fork()
+    if pid == 0:
+        def work():
+            while not all_sleep():  # The hub is in its loop.
+                pass
+            if pool.submit_threadsafe(os.getpid).result(timeout=20) == os.getpid():
+                os.write(start, b"well")
+            os._exit(0)
+        start_new_thread(work, ())
+        gevent.sleep(1000)
+    ended = 0
+    while not ended:
+        gevent.sleep(0.01)  # The parent's loop polls beside the child's.
+        ended, _ = raw_waitpid(pid, os.WNOHANG)
+    os.close(start)
+    assert raw_read(end, 4) == b"well"
+    os.close(end)
+use(pool)
+""",
+    "goes_on_in_its_greenlets_though_another_thread_comes_first": """
+import concurrent.futures
+executor, other = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+begun, gate = Gate(), Gate()
+def task():
+    begun.open()
+    gate.wait()
+future = executor.submit(task)
+begun.wait()
+waiting = [gevent.spawn(way) for way in (future.exception, executor.shutdown)]
+gevent.idle()
+start_new_thread = get_original("_thread", "start_new_thread")
+def check():
+    done = Gate()
+    start_new_thread(lambda: other.submit(done.open).result(), ())
+    done.wait()
+    error, none = [one.get() for one in waiting]
+    assert isinstance(error, concurrent.futures.BrokenExecutor) and none is None
+    use_executor(other)
+in_child(check)
+in_child(check)
+gate.open()
+assert [one.get() for one in waiting] == [None, None]
+""",
     "leaves_its_parents_set_of_descriptors_alone": """
 def sets_of_descriptors():
     numbers = [int(number) for number in os.listdir("/proc/self/fd")]

@@ -41,6 +41,7 @@ def fork():
 PRELUDE = """
 import os, sys, traceback
 import gevent
+import gevent.monkey
 from gevent.monkey import get_original
 import hubpool
 
@@ -204,6 +205,98 @@ assert not joining.ready() and not killing.ready()
 gate.open()
 assert joining.get() is True and killing.get() is None
 use(pool)
+""",
+    "does_not_wait_for_its_parents_executor": """
+import concurrent.futures, threading
+executor = hubpool.ThreadPoolExecutor(1)
+begun, gate = Gate(), Gate()
+def task():
+    begun.open()
+    gate.wait()
+    return 7
+future = executor.submit(task)
+late = executor.submit(abs, -1)
+begun.wait()
+def result(future):
+    try:
+        return future.result()
+    except concurrent.futures.BrokenExecutor:
+        return "broken"
+(thread,) = executor._threads
+(worker,) = (one for one in threading.enumerate() if type(one).__name__ == "WorkerThread")
+ways = [
+    (lambda: result(future), "broken", 7),
+    (lambda: result(late), "broken", 1),
+    (lambda: future.exception() is None, False, True),
+    (future.wait, None, 7),
+    (lambda: gevent.wait([future]) == [future], True, True),
+    (lambda: list(gevent.iwait([future, late])) != [], True, True),
+    (lambda: thread.join(), None, None),
+    (lambda: worker.join(), None, None),
+    (lambda: executor.shutdown(), None, None),
+]
+if gevent.monkey.is_module_patched("threading"):
+    ways += [
+        (lambda: len(concurrent.futures.wait([future, late]).done), 2, 2),
+        (lambda: len(list(concurrent.futures.as_completed([future, late]))), 2, 2),
+    ]
+waiting = [gevent.spawn(way) for way, *_ in ways]
+gevent.idle()
+def check():
+    assert [one.get() for one in waiting] == [here for _, here, _ in ways]
+    other = hubpool.ThreadPoolExecutor(1)
+    assert other.submit(os.getpid).result() == os.getpid()
+    other.shutdown()
+for _ in range(2):
+    in_child(check)
+assert not any(one.ready() for one in waiting)
+gate.open()
+assert [one.get() for one in waiting] == [in_parent for _, _, in_parent in ways]
+""",
+    "goes_on_in_a_greenlet_whose_future_was_done": """
+executor = hubpool.ThreadPoolExecutor(1)
+begun, gate = Gate(), Gate()
+future = executor.submit(gate.wait)
+waiting = gevent.spawn(future.exception)
+gevent.idle()
+gate.open()
+while not future.done():  # The hub does not run.
+    pass
+def check():
+    assert waiting.get() is None
+in_child(check)
+assert waiting.get() is None
+""",
+    "has_no_task_of_its_parents_in_its_loop": """
+executor = hubpool.ThreadPoolExecutor(1)
+begun, gate = Gate(), Gate()
+def task():
+    begun.open()
+    gate.wait()
+future = executor.submit(task)
+begun.wait()
+pid = fork()
+if pid == 0:
+    os._exit(7 if gevent.wait(timeout=20) is True else 1)
+_, status = raw_waitpid(pid, 0)
+assert os.WEXITSTATUS(status) == 7, status
+gate.open()
+future.result()
+""",
+    "exits_though_its_parent_joins_an_executor_at_exit": """
+import atexit
+executor = hubpool.ThreadPoolExecutor(1)
+gate = Gate()
+future = executor.submit(gate.wait)
+parent = os.getpid()
+def go():
+    pid = fork()
+    if pid:
+        _, status = raw_waitpid(pid, 0)
+        assert os.WEXITSTATUS(status) == 7, status
+        gate.open()
+atexit.register(lambda: os.getpid() == parent or os._exit(7))
+gevent.spawn(go)
 """,
     "does_not_run_its_parents_map": """
 pool = hubpool.ThreadPool(2)

@@ -31,7 +31,7 @@ impl Process {
 }
 
 /// A descriptor that a forked child does not share: there its number stands for one of the same
-/// kind to which nobody writes. A child's loop may go on to watch it, or give it up, and the
+/// kind, which stays readable until the child gives it up. A child's loop may go on to watch it, or give it up, and the
 /// parent's loop neither loses a wake-up nor its own entry in a set that both poll.
 pub struct Unshared {
     fd: OwnedFd,
@@ -46,6 +46,8 @@ struct Entry {
     /// under this number.
     device: AtomicU64,
     inode: AtomicU64,
+    /// The set that polls the descriptor, or [`FREE`].
+    poller: AtomicI32,
     next: Option<&'static Entry>,
 }
 
@@ -72,6 +74,14 @@ impl Unshared {
         }
         Self { fd, entry }
     }
+
+    /// Has a child replace also the epoll set of the loop that polls the descriptor; -1: no loop does.
+    ///
+    /// The child's loop finds in the fresh set the replaced descriptor alone, which is readable: the
+    /// loop's first poll ends at once, and its callback makes the loop anew.
+    pub fn set_poller(&self, poller: RawFd) {
+        self.entry.poller.store(poller, Ordering::Release);
+    }
 }
 
 impl AsFd for Unshared {
@@ -83,6 +93,7 @@ impl AsFd for Unshared {
 impl Drop for Unshared {
     fn drop(&mut self) {
         // Before the descriptor is closed: its number may belong to another file at once.
+        self.entry.poller.store(FREE, Ordering::Release);
         self.entry.fd.store(FREE, Ordering::Release);
     }
 }
@@ -103,6 +114,7 @@ impl Entry {
             fd: AtomicI32::new(TAKEN),
             device: AtomicU64::new(0),
             inode: AtomicU64::new(0),
+            poller: AtomicI32::new(FREE),
             next: None,
         }));
         let mut head = ENTRIES.load(Ordering::Acquire);
@@ -116,6 +128,16 @@ impl Entry {
         }
     }
 
+    /// The descriptor, if the number is still that of the same file.
+    fn descriptor(&self) -> Option<RawFd> {
+        let fd = self.fd.load(Ordering::Acquire);
+        let file = (
+            self.device.load(Ordering::Relaxed),
+            self.inode.load(Ordering::Relaxed),
+        );
+        (fd >= 0 && file_of(fd) == Some(file)).then_some(fd)
+    }
+
     fn all() -> impl Iterator<Item = &'static Self> {
         // SAFETY: entries of the list are whole, and never freed; nobody writes their `next`.
         let first = unsafe { ENTRIES.load(Ordering::Acquire).as_ref() };
@@ -127,14 +149,43 @@ impl Entry {
 /// lock, and allocate nothing.
 extern "C" fn replace_all() {
     for entry in Entry::all() {
-        let fd = entry.fd.load(Ordering::Acquire);
-        let file = (
-            entry.device.load(Ordering::Relaxed),
-            entry.inode.load(Ordering::Relaxed),
-        );
-        if fd >= 0 && file_of(fd) == Some(file) {
+        if let Some(fd) = entry.descriptor() {
             replace(fd);
+            #[cfg(target_os = "linux")]
+            poll_anew(entry, fd);
         }
+    }
+}
+
+/// Puts a fresh epoll set, which holds the replaced descriptors alone, in the place of the loop's.
+#[cfg(target_os = "linux")]
+fn poll_anew(entry: &Entry, fd: RawFd) {
+    let poller = entry.poller.load(Ordering::Acquire);
+    let mut event = libc::epoll_event {
+        events: libc::EPOLLIN as u32,
+        // libuv looks for the number of the descriptor here. libev makes its own set before it polls.
+        u64: fd as u64,
+    };
+    // SAFETY: as in `replace`.
+    unsafe {
+        // No set holds the descriptor yet, and so the call changes none. It says whether the number
+        // is that of a set: a program may have closed it, and opened another file.
+        let is_set = libc::epoll_ctl(poller, libc::EPOLL_CTL_MOD, fd, &raw mut event) < 0
+            && *libc::__errno_location() == libc::ENOENT;
+        if !is_set {
+            return;
+        }
+        // The entry of a descriptor that the child's parent has inherited itself may name the same set.
+        let is_fresh = Entry::all()
+            .take_while(|other| !std::ptr::eq(*other, entry))
+            .any(|other| {
+                other.poller.load(Ordering::Acquire) == poller && other.descriptor().is_some()
+            });
+        if !is_fresh {
+            libc::close(poller);
+            rename(libc::epoll_create1(libc::EPOLL_CLOEXEC), poller);
+        }
+        libc::epoll_ctl(poller, libc::EPOLL_CTL_ADD, fd, &raw mut event);
     }
 }
 
@@ -152,39 +203,44 @@ fn file_of(fd: RawFd) -> Option<(u64, u64)> {
     Some((stat.st_dev as u64, stat.st_ino as u64))
 }
 
-/// Puts a descriptor that never becomes readable in the place of another.
+/// Puts a descriptor that is readable in the place of another.
 fn replace(fd: RawFd) {
     // SAFETY: the child does not use what it closes: it has the number, and that stands for the
     // new descriptor from here on. Closed first, it leaves room where the process is at its limit.
     unsafe {
         libc::close(fd);
-        let quiet = open_quiet();
-        if quiet >= 0 && quiet != fd {
-            libc::dup2(quiet, fd);
+        rename(open_readable(), fd);
+    }
+}
+
+/// Gives a new descriptor the number of one that was closed.
+unsafe fn rename(new: RawFd, fd: RawFd) {
+    // SAFETY: the caller has made the one descriptor, and closed the other.
+    unsafe {
+        if new >= 0 && new != fd {
+            libc::dup2(new, fd);
             libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
-            libc::close(quiet);
+            libc::close(new);
         }
     }
 }
 
 #[cfg(target_os = "linux")]
-fn open_quiet() -> RawFd {
+fn open_readable() -> RawFd {
     // SAFETY: it takes no pointer.
-    unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }
+    unsafe { libc::eventfd(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open_quiet() -> RawFd {
+fn open_readable() -> RawFd {
     let mut ends = [-1; 2];
-    // SAFETY: the array has room for both ends. The writing end stays open: a pipe without one
-    // would be readable.
+    // SAFETY: the array has room for both ends. The end of a pipe that has no writing end is readable.
     unsafe {
         if libc::pipe(ends.as_mut_ptr()) != 0 {
             return -1;
         }
-        for end in ends {
-            libc::fcntl(end, libc::F_SETFD, libc::FD_CLOEXEC);
-        }
+        libc::close(ends[1]);
+        libc::fcntl(ends[0], libc::F_SETFD, libc::FD_CLOEXEC);
         libc::fcntl(ends[0], libc::F_SETFL, libc::O_NONBLOCK);
     }
     ends[0]

@@ -127,6 +127,16 @@ impl Wake {
             .map_or(-1, |ends| ends.reader.as_fd().as_raw_fd())
     }
 
+    /// Notes the descriptor by which the hub's loop polls this one, which a forked child replaces;
+    /// -1: the loop does not poll it.
+    fn set_poller(&self, poller: i32) {
+        if !self.inherited()
+            && let Some(ends) = &*lock(&self.ends)
+        {
+            ends.reader.set_poller(poller);
+        }
+    }
+
     /// Closes the descriptor of a hub that has been destroyed. Messages may
     /// still be posted; they wake nobody. A forked child closes its own when this is dropped.
     fn close(&self) {
