@@ -9,8 +9,10 @@ callback itself, natively, so a native thread of its own looks after such hubs.
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 import time
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hubpool._future import Future
+    from hubpool._hub import Hold
+    from hubpool._native import TaskHold
 
 #: Seconds between two looks at hubs that have callbacks to call. A thread whose clock
 #: stands still from one look to the next is blocked: one that waits for the interpreter wakes
@@ -36,6 +40,9 @@ _LOOK_EVERY = 0.1
 #: time, as one that asks again and again does; and of any hub.
 _IF_IT_SLEEPS = 1.0
 _AT_THE_LATEST = 10.0
+
+#: Seconds between two looks of a joiner.
+_PAUSE = 0.001
 
 _numbers = itertools.count()
 
@@ -65,21 +72,41 @@ def _is_asyncios(fn: Callable[..., object]) -> bool:
     return True
 
 
-def begin_callbacks() -> None:
-    """Have the calling thread's hub begin to call all that it has been told to call.
+def join_callbacks(timeout: float | None = None) -> None:
+    """Wait, at most *timeout* seconds, as a joiner of the standard library's workers does.
 
-    The standard library's workers have called them when a program has joined the workers.
+    The calling thread's hub has begun to call all that it has been told to call, and the native
+    thread has ended the call that it makes.
     """
     hub = _gevent.get_hub_if_exists()
-    if hub is not None and may_wait(hub):
-        while any(link.is_here() for link in tuple(_told)):
-            sleep(0.001)
+    _wait_while(
+        lambda: (
+            _lookout.calls_for_others()
+            or (hub is not None and any(link.is_here() for link in tuple(_told)))
+        ),
+        timeout,
+    )
+
+
+def _wait_while(condition: Callable[[], bool], timeout: float | None = None) -> None:
+    hub = _gevent.get_hub_if_exists()
+    if hub is not None and not may_wait(hub):
+        return
+    pause = _gevent.native_sleep if hub is None else sleep
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    while condition() and time.monotonic() < deadline:
+        pause(_PAUSE)
 
 
 def call_all() -> None:
-    """Call in the calling thread all that hubs have been told to call: no hub runs any more."""
+    """Call in the calling thread all that hubs have been told to call: no hub runs any more.
+
+    The native thread ends with the interpreter, so the calling thread waits for what it calls.
+    """
+    _wait_while(_lookout.calls_for_others)
     for link in sorted(_told, key=lambda link: link.number):
         link.call_here()
+    _wait_while(_lookout.calls_for_others)
 
 
 def call_callback(fn: Callable[[Future[Any]], object], future: Future[Any]) -> None:
@@ -112,7 +139,9 @@ class CallbackLink(HubLink):
         wake = self._wake
         if wake.abandoned:
             return False
-        if wake.is_here() or wake.is_stuck or not wake.is_alive():
+        if wake.is_here() or (
+            (wake.is_stuck or not wake.is_alive()) and not self._follows_one_that_was_told()
+        ):
             self.call_here()
             return False
         _told.add(self)
@@ -126,6 +155,12 @@ class CallbackLink(HubLink):
                 self.call_here()
                 return False
         return True
+
+    def _follows_one_that_was_told(self) -> bool:
+        """Whether the hub has yet to call an earlier callback of the future."""
+        future = self._future
+        earlier = None if future is None else future._callback_links
+        return any(link in _told and link._wake is self._wake for link in earlier or ())
 
     def is_here(self) -> bool:
         """Whether the calling thread's hub is the one that calls the callback."""
@@ -152,7 +187,11 @@ class CallbackLink(HubLink):
     def deliver(self, _result: Any, _value: Any, _error: Any) -> None:
         """Have a greenlet of its own call the callback, unless another thread has."""
         if self._tell is not None:
-            Greenlet.spawn(self._call_in_greenlet)
+            # Another greenlet calls it if this one is killed before it begins.
+            Greenlet.spawn(self._call_in_greenlet).rawlink(self._call_again)
+
+    def _call_again(self, _greenlet: object) -> None:
+        self.deliver(None, None, None)
 
     def _call_in_greenlet(self) -> None:
         try:
@@ -167,7 +206,7 @@ class CallbackLink(HubLink):
         return False
 
     def is_over(self, now: float) -> bool:
-        """Call the callback if the hub cannot; return whether nothing is left to look after."""
+        """Whether the hub cannot call the callback, or nothing is left to look after."""
         if self._tell is None:
             return True
         wake = self._wake
@@ -185,11 +224,11 @@ class CallbackLink(HubLink):
         )
         if stuck:
             wake.is_stuck = True
-            try:
-                self.call_here()
-            except BaseException:  # noqa: BLE001 - it is logged, as a worker logs it
-                LOGGER.critical("Exception in a callback", exc_info=True)
         return stuck
+
+    def task_hold(self) -> TaskHold:
+        """Return what keeps the hub's loop as long as it is referred to. The link keeps it now."""
+        return self._wake.task_hold()
 
 
 def _take(pop: Any) -> Any:
@@ -211,6 +250,17 @@ class _Lookout:
         self._lock = _gevent.new_rlock()
         self._links: deque[CallbackLink] = deque()
         self._runs = False
+        #: In a forked child another object has its place.
+        self._process = _fork.process
+        #: The number of the thread while it calls a callback.
+        self._calling: int | None = None
+        #: What keeps the loops of the hubs for which it has called callbacks, until their greenlets
+        #: have ended, too.
+        self._holds: list[TaskHold] = []
+
+    def calls_for_others(self) -> bool:
+        """Whether the thread is calling a callback, and is not the calling thread. Any thread."""
+        return self._calling not in {None, _gevent.get_thread_ident()}
 
     def watch(self, link: CallbackLink) -> None:
         """See that the callback is called. Any thread."""
@@ -225,7 +275,7 @@ class _Lookout:
                     raise
 
     def _run(self) -> None:
-        mark_worker_thread()
+        mark_worker_thread(weakref.WeakMethod(self._hold_of_callback))
         while not self._has_ended():
             hub = _gevent.get_hub_if_exists()
             if hub is None:
@@ -234,16 +284,40 @@ class _Lookout:
                 sleep(_LOOK_EVERY)
             now = time.monotonic()
             for _ in range(len(self._links)):
+                if self._process.forked():
+                    return  # The child of a callback that forks ends with the callback.
                 link = self._links.popleft()
-                if not link.is_over(now):
+                if link.is_over(now):
+                    self._call(link)
+                else:
                     self._links.append(link)
                 del link
 
+    def _call(self, link: CallbackLink) -> None:
+        """Call the callback of a link, unless another thread has."""
+        self._holds.append(link.task_hold())
+        self._calling = _gevent.get_thread_ident()
+        try:
+            link.call_here()
+        except BaseException:  # noqa: BLE001 - it is logged, as a worker logs it
+            LOGGER.critical("Exception in a callback", exc_info=True)
+        finally:
+            self._calling = None
+
+    def _hold_of_callback(self) -> Hold:
+        """Return what the callback that runs keeps a loop by: what it submits does, too."""
+        return self._holds[-1] if self._holds else None
+
     def _has_ended(self) -> bool:
         """Whether nothing is left to look after; the hub of the thread is destroyed then."""
+        if self._process.forked():
+            return True
+        hub = _gevent.get_hub_if_exists()
+        is_idle = hub is None or hub.join(timeout=0)
+        if is_idle:
+            self._holds.clear()
         with self._lock:
-            hub = _gevent.get_hub_if_exists()
-            if self._links or not (hub is None or hub.join(timeout=0)):
+            if self._links or not is_idle:
                 return False
             if hub is not None:
                 _gevent.destroy_hub(hub)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     #: The states of a future, and where :mod:`concurrent.futures` logs.
     PENDING: str
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     active_threads: dict[int, threading.Thread]
     #: Has a function called when the interpreter begins to exit.
     register_atexit: Callable[[Callable[[], object]], object]
-    #: Calls what was added to a future with ``add_done_callback``.
-    invoke_callbacks: Callable[[Future[Any]], object]
     #: Does what ``python -m`` does.
     run_module_as_main: Callable[[str, bool], object]
 
@@ -87,9 +84,6 @@ FOUND = {
     ),
     "run_module_as_main": Name(
         "runpy", "_run_module_as_main", "`python -m hubpool -m module` fails"
-    ),
-    "invoke_callbacks": Name(
-        "concurrent.futures._base", "Future._invoke_callbacks", f"{_EXECUTOR}: callbacks are lost"
     ),
     "LOGGER": Name("concurrent.futures._base", "LOGGER", f"{_EXECUTOR}: errors would be silent"),
     "PENDING": Name("concurrent.futures._base", "PENDING", _STATE),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import time
 import weakref
 from concurrent.futures.thread import BrokenThreadPool
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hubpool import _exit, _fork, _gevent
-from hubpool._callback import begin_callbacks
+from hubpool._callback import join_callbacks
 from hubpool._cpython import LOGGER
 from hubpool._crew import Crew
 from hubpool._future import Future
@@ -206,9 +207,10 @@ class ExecutorThread:
         """Wait, at most *timeout* seconds, until the thread has ended."""
         if self.ident == _gevent.get_thread_ident() and self.is_alive():
             raise RuntimeError("cannot join current thread")
+        deadline = None if timeout is None else time.monotonic() + timeout
         self._ended.wait(timeout)
         if not self.is_alive():
-            begin_callbacks()
+            join_callbacks(None if deadline is None else deadline - time.monotonic())
 
     def is_alive(self) -> bool:
         """Whether the thread has not ended."""

@@ -8,7 +8,7 @@ the process is still the one that has settled in. The C library tells that, what
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hubpool import _gevent
 from hubpool._native import Process
@@ -23,9 +23,11 @@ _settled = process
 
 _hooks: list[Callable[[], object]] = []
 
-#: Held by the thread that settles in: others that come then wait until all is made anew.
-_lock = _gevent.new_rlock()
-_settling = False
+#: By the numbers of processes, the lock that the thread holds that settles in: others that come then
+#: wait until all is made anew. A child that is forked at that time needs a lock of its own.
+_locks: dict[int, Any] = {}
+#: The number of the process whose hooks are called.
+_settling: int | None = None
 
 
 def in_child(hook: Callable[[], object]) -> None:
@@ -38,18 +40,19 @@ def settle() -> bool:
     global process, _settled, _settling  # noqa: PLW0603 - there is one at a time
     if not _settled.forked():
         return False
-    with _lock:
-        if _settling:
+    here = os.getpid()
+    with _locks.setdefault(here, _gevent.new_rlock()):
+        if _settling == here:
             return False  # A hook asks.
         if _settled.forked():
-            _settling = True
+            _settling = here
             process = Process()
             try:
                 for hook in _hooks:
                     hook()
             finally:
                 _settled = process
-                _settling = False
+                _settling = None
     return True
 
 

@@ -21,7 +21,6 @@ from hubpool._cpython import (
     LOGGER,
     PENDING,
     RUNNING,
-    invoke_callbacks,
 )
 from hubpool._hub import may_wait_here, pass_by_hub
 from hubpool._link import HubLink, Link, Notice, WaitLink
@@ -252,8 +251,10 @@ class Future(concurrent.futures.Future[_T]):
     def _announce(self, links: Iterable[Link]) -> None:
         for link in links:
             link.announce()
-        if self._done_callbacks:
-            invoke_callbacks(self)
+        for callback in self._done_callbacks:
+            if self._process is not None and self._process.forked():
+                return  # The child of a callback that forks calls no other.
+            call_callback(callback, self)
 
     def add_done_callback(self, fn: Callable[[Future[_T]], object]) -> None:
         """Call ``fn(future)`` once the future is done; now if it is.

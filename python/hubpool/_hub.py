@@ -337,7 +337,7 @@ class HubWake:
             self._deliver(self.native.drain)
 
     def _settle_in(self) -> None:
-        """In a forked child, have the calling thread's hub begin anew without this parent's wake."""
+        """In a forked child, have the calling thread's hub begin anew, and leave this wake."""
         _fork.settle()
         make_loop_anew(get_hub())
         # A hub that was destroyed since the fork has left it to the loop.

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from gevent.hub import get_hub
 
 from hubpool import _cpython, _exit, _fork
-from hubpool._callback import begin_callbacks, call_all
+from hubpool._callback import call_all, join_callbacks
 from hubpool._check import MOST_WORKERS, check_seconds, class_name
 from hubpool._executor_worker import BROKEN, ExecutorCrew, ExecutorThread, WorkerContexts
 from hubpool._future import Future
@@ -265,7 +265,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
                     thread.join()
                 if not all_known:
                     Future().wait(0.001)
-            begin_callbacks()
+            join_callbacks()
 
     kill = shutdown
 

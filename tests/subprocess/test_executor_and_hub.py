@@ -15,6 +15,11 @@ native_sleep = monkey.get_original("time", "sleep")
 start_new_thread = monkey.get_original("_thread", "start_new_thread")
 allocate_lock = monkey.get_original("_thread", "allocate_lock")
 executor = ThreadPoolExecutor(2)
+PATCHED = monkey.is_module_patched("threading")
+def Gate():
+    lock = monkey.get_original("_thread", "allocate_lock")()
+    lock.acquire()
+    return lock
 def work(value=None):
     native_sleep(0.05)
     return value
@@ -112,6 +117,76 @@ PROGRAMS = {
         "event.wait()\n"
         "print(event.is_set())",
         "True",
+    ),
+    "a callback of a blocked hub that submits the task that sets the event": (
+        "event, begun = gevent.event.Event(), Gate()\n"
+        "def callback(_):\n"
+        "    executor.submit(lambda: (work(), event.set()))\n"
+        "    begun.release()\n"
+        "executor.submit(abs, -1).add_done_callback(callback)\n"
+        "begun.acquire() if not PATCHED else None\n"
+        "print(event.wait())",
+        "True",
+    ),
+    "a callback of a blocked hub, at the end": (
+        "begun = Gate()\n"
+        "def callback(_):\n"
+        "    begun.release()\n"
+        "    work()\n"
+        "    print('called', flush=True)\n"
+        "executor.submit(abs, -1).add_done_callback(callback)\n"
+        "begun.acquire() if not PATCHED else None",
+        "called",
+    ),
+    "a callback of a blocked hub, when its executor has been shut down": (
+        "begun = Gate()\n"
+        "def callback(_):\n"
+        "    begun.release()\n"
+        "    executor.shutdown()\n"
+        "    work()\n"
+        "    print('called', flush=True)\n"
+        "executor.submit(abs, -1).add_done_callback(callback)\n"
+        "begun.acquire() if not PATCHED else None\n"
+        "executor.shutdown()\n"
+        "print('shut down')",
+        "called\nshut down",
+    ),
+    "a callback whose greenlet is killed before it begins": (
+        "import gc, os\n"
+        "called = []\n"
+        "future = executor.submit(work)\n"
+        "future.add_done_callback(called.append)\n"
+        "killed = []\n"
+        "with gevent.Timeout(20):\n"
+        "    while not killed:\n"
+        "        gevent.sleep(0)\n"
+        "        killed = [one for one in gc.get_objects()\n"
+        "            if isinstance(one, gevent.Greenlet) and '_call_in_greenlet' in repr(one)]\n"
+        "gevent.killall(killed)\n"
+        "executor.shutdown()\n"
+        "print(called == [future])",
+        "True",
+    ),
+    "callbacks beside one that forks": (
+        "import os\n"
+        "fork, wait_for = (monkey.get_original('os', name) for name in ('fork', 'waitpid'))\n"
+        "gate = Gate()\n"
+        "def callback(_):\n"
+        "    pid = fork()\n"
+        "    if pid: wait_for(pid, 0)\n"
+        "    elif PATCHED: (gevent.sleep(0.01), os._exit(0))\n"
+        "def after(_):\n"
+        "    os.write(1, b'called\\n')\n"
+        "    called.append(1)\n"
+        "called = []\n"
+        "first, second = executor.submit(gate.acquire), executor.submit(abs, -1)\n"
+        "for future in (first, second):\n"
+        "    future.add_done_callback(callback)\n"
+        "    future.add_done_callback(after)\n"
+        "gate.release()\n"
+        "wait = gevent.sleep if PATCHED else native_sleep\n"
+        "while len(called) < 2: wait(0.001)",
+        "called\ncalled",
     ),
     "a callback of the last task": (
         "executor.submit(work).add_done_callback(lambda _: print('called', flush=True))",
