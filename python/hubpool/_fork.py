@@ -23,8 +23,8 @@ _settled = process
 
 _hooks: list[Callable[[], object]] = []
 
-#: By the numbers of processes, the lock that the thread holds that settles in: others that come then
-#: wait until all is made anew. A child that is forked at that time needs a lock of its own.
+#: By the numbers of processes, the lock that the thread holds that settles in: others that come
+#: then wait until all is made anew. A child that is forked at that time needs a lock of its own.
 _locks: dict[int, Any] = {}
 #: The number of the process whose hooks are called.
 _settling: int | None = None

@@ -608,17 +608,26 @@ def make_loop_anew(hub: Any) -> None:
     run(_begin_anew, hub)
 
 
-def _begin_anew(hub: Any) -> None:
-    """In a forked child, have the calling thread's hub give up all that its parent uses, too.
+def close_inherited() -> list[HubWake]:
+    """Close what :func:`abandon_wakes` kept for the calling thread, and return it.
 
-    The loop gets a set of descriptors of its own and counts the parent's wakes no more, and
-    greenlets that wait for the parent's tasks go on. Another thread's loop runs no more, and must
-    not be touched: that thread may have been changing it as the process was forked.
+    Another thread's loop runs no more, and must not be touched: that thread may have been
+    changing it as the process was forked.
     """
     inherited = [wake for wake in _inherited if wake.is_here()]
     for wake in inherited:
         _inherited.remove(wake)
         wake.close()
+    return inherited
+
+
+def _begin_anew(hub: Any) -> None:
+    """In a forked child, have the calling thread's hub give up all that its parent uses, too.
+
+    The loop gets a set of descriptors of its own and counts the parent's wakes no more, and
+    greenlets that wait for the parent's tasks go on.
+    """
+    inherited = close_inherited()
     _gevent.reinit_loop(hub.loop)
     wake = hub.__dict__.get(_WAKE_ATTRIBUTE)
     if wake is not None:
