@@ -159,6 +159,7 @@ extern "C" fn replace_all() {
 
 /// Puts a fresh epoll set, which holds the replaced descriptors alone, in the place of the loop's.
 #[cfg(target_os = "linux")]
+#[allow(clippy::cast_sign_loss, reason = "a descriptor is not negative")]
 fn poll_anew(entry: &Entry, fd: RawFd) {
     let poller = entry.poller.load(Ordering::Acquire);
     let mut event = libc::epoll_event {
