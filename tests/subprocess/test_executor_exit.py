@@ -160,10 +160,13 @@ def test_a_fork_in_mid_load_leaves_parent_and_child_usable(before: str, loop: st
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_fork_while_greenlets_wait_for_futures(loop: str) -> None:
     done = _run(
-        START + "import gevent, gevent.os, os\n"
-        "executor = ThreadPoolExecutor(2)\n"
+        START + "import concurrent.futures, gevent, gevent.os, os\n"
+        "executor, parent = ThreadPoolExecutor(2), os.getpid()\n"
         "def load():\n"
-        "    while True: executor.submit(time.sleep, 0.001).result()\n"
+        "    while True:\n"
+        "        try: executor.submit(time.sleep, 0.001).result()\n"
+        "        except concurrent.futures.BrokenExecutor:\n"
+        "            if os.getpid() == parent: raise\n"
         "greenlets = [gevent.spawn(load) for _ in range(2)]\n"
         "for number in range(20):\n"
         "    gevent.sleep(0.003)\n"
