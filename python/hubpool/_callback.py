@@ -24,13 +24,13 @@ from hubpool import _fork, _gevent
 from hubpool._cpython import LOGGER
 from hubpool._hub import in_worker_thread, mark_worker_thread, may_wait
 from hubpool._link import HubLink
+from hubpool._native import TaskHold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hubpool._future import Future
     from hubpool._hub import Hold
-    from hubpool._native import TaskHold
 
 #: Seconds between two looks at hubs that have callbacks to call. A thread whose clock
 #: stands still from one look to the next is blocked: one that waits for the interpreter wakes
@@ -228,7 +228,7 @@ class CallbackLink(HubLink):
 
     def task_hold(self) -> TaskHold:
         """Return what keeps the hub's loop as long as it is referred to. The link keeps it now."""
-        return self._wake.task_hold()
+        return TaskHold(self._wake.native)
 
 
 def _take(pop: Any) -> Any:
@@ -313,7 +313,7 @@ class _Lookout:
         if self._process.forked():
             return True
         hub = _gevent.get_hub_if_exists()
-        is_idle = hub is None or hub.join(timeout=0)
+        is_idle = hub is None or hub.join(timeout=0.001)  # libuv has no turn in less time.
         if is_idle:
             self._holds.clear()
         with self._lock:

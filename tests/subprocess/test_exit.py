@@ -96,12 +96,15 @@ atexit.register(hook)
 """
 
 #: Some CPythons start no thread once they exit: 3.12.0 and 3.12.1 in exit hooks, too.
-NO_NEW_THREADS = HOOKS + '''
+NO_NEW_THREADS = (
+    HOOKS
+    + """
 from hubpool import _gevent
 def refuse(*_):
     raise RuntimeError("can't create new thread at interpreter shutdown")
 atexit.register(setattr, _gevent, "start_new_thread", refuse)
-'''
+"""
+)
 
 #: At the limit, an executor may have work and no thread.
 WITHOUT_THREADS = """
