@@ -73,7 +73,7 @@ impl Hold {
         })
     }
 
-    /// Whether it is others' turn now. A job that has waited has let the interpreter go, so that others had a turn.
+    /// Returns whether the worker must let other threads have the interpreter now. A job that has waited has let it go, and they had it.
     pub fn is_over(&mut self, now: Instant) -> bool {
         let limit = if self.is_fair_turn() {
             self.fair_time

@@ -24,7 +24,7 @@ pub struct Load {
     since: Instant,
     /// What the clock of its thread showed then, if the worker expects to need it.
     ran: Option<Duration>,
-    /// Whether it has run jobs for long enough for a look.
+    /// True once the worker has run jobs for long enough for a look.
     long: bool,
     /// Whether its last jobs computed, as far as the worker can tell without a place.
     computes: bool,

@@ -2,7 +2,7 @@
 //!
 //! Ten workers that compute on two cores get no more done than two, and a hub that wakes up waits behind all of them. So a worker
 //! whose jobs compute takes a place before its next job, and there are as many places as cores. If the jobs of the workers that have
-//! places turn out to wait for a disk, a socket or a lock for a fifth of their time, the places are open: nobody needs one for a second.
+//! places turn out to wait for a disk, a socket or a lock for 20 % of their time, the places are open: nobody needs one for a second.
 //!
 //! Nothing here knows what a job is. The binding says which workers compute, and for how long.
 
@@ -99,8 +99,8 @@ impl ComputePlaces {
         free
     }
 
-    /// Blocks the calling worker until it has a place, or one more place is given since the jobs of the others are long; so no job waits
-    /// for ever. Returns `false` if the places open first: the worker needs none then. The worker must hold nothing that a job needs.
+    /// Blocks the calling worker until it has a place, or one more place is given since the jobs of the others are long; so each job
+    /// begins at last. Returns `false` if the places open first: the worker needs none then. The worker must hold nothing that a job needs.
     ///
     /// ```
     /// let places = hubpool::binding::ComputePlaces::new(1);

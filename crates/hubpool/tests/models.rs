@@ -490,7 +490,7 @@ fn turnstile() {
     });
 }
 
-/// Bad: more workers than there are cores compute at once, or one waits for ever for a place that is free.
+/// Bad: more workers than there are cores compute at once, or one goes on waiting for a place that is free.
 #[test]
 fn compute_places() {
     check(3, || {
