@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from hubpool._future import Future
     from hubpool._hub import Hold
+    from hubpool._native import Wake
 
 #: Seconds between two looks at hubs that have callbacks to call. A thread whose clock
 #: stands still from one look to the next is blocked: one that waits for the interpreter wakes
@@ -76,15 +77,13 @@ def join_callbacks(timeout: float | None = None) -> None:
     """Wait, at most *timeout* seconds, as a joiner of the standard library's workers does.
 
     The calling thread's hub has begun to call all that it has been told to call, and the native
-    thread has ended the call that it makes.
+    thread has ended the call that it makes in that hub's place. Callbacks of other hubs may wait
+    for the caller.
     """
-    hub = _gevent.get_hub_if_exists()
+    if _gevent.get_hub_if_exists() is None:
+        return
     _wait_while(
-        lambda: (
-            _lookout.calls_for_others()
-            or (hub is not None and any(link.is_here() for link in tuple(_told)))
-        ),
-        timeout,
+        lambda: _lookout.calls_here() or any(link.is_here() for link in tuple(_told)), timeout
     )
 
 
@@ -166,6 +165,10 @@ class CallbackLink(HubLink):
         """Whether the calling thread's hub is the one that calls the callback."""
         return self._tell is not None and self._wake.is_here()
 
+    def is_for_this_hub(self) -> bool:
+        """Return whether the calling thread's hub is the one that was told to call the callback."""
+        return self._wake.is_here()
+
     def call_here(self) -> None:
         """Call the callback in the calling thread, unless another has."""
         tell, future = self._tell, self._argument
@@ -219,7 +222,7 @@ class CallbackLink(HubLink):
             not wake.is_alive()
             or (clock is None and wake.clock is not None)  # The thread has ended.
             or (clock is not None and clock == before)
-            or (waited >= _IF_IT_SLEEPS and ran < since / 2)
+            or (waited >= _IF_IT_SLEEPS and before is not None and ran < since / 2)
             or waited >= _AT_THE_LATEST
         )
         if stuck:
@@ -252,15 +255,23 @@ class _Lookout:
         self._runs = False
         #: In a forked child another object has its place.
         self._process = _fork.process
-        #: The number of the thread while it calls a callback.
-        self._calling: int | None = None
+        #: The number of the thread, and the link while the thread calls its callback.
+        self._thread: int | None = None
+        self._calling: CallbackLink | None = None
         #: What keeps the loops of the hubs for which it has called callbacks, until their greenlets
-        #: have ended, too.
-        self._holds: list[TaskHold] = []
+        #: have ended, too: one for each hub.
+        self._holds: dict[Wake, TaskHold] = {}
+        #: The last of them.
+        self._hold: TaskHold | None = None
 
     def calls_for_others(self) -> bool:
-        """Whether the thread is calling a callback, and is not the calling thread. Any thread."""
-        return self._calling not in {None, _gevent.get_thread_ident()}
+        """Return whether another thread than the caller's is calling a callback. Any thread."""
+        return self._calling is not None and self._thread != _gevent.get_thread_ident()
+
+    def calls_here(self) -> bool:
+        """Return whether a callback is being called in the place of the calling thread's hub."""
+        calling = self._calling
+        return calling is not None and calling.is_for_this_hub()
 
     def watch(self, link: CallbackLink) -> None:
         """See that the callback is called. Any thread."""
@@ -275,6 +286,7 @@ class _Lookout:
                     raise
 
     def _run(self) -> None:
+        self._thread = _gevent.get_thread_ident()
         mark_worker_thread(weakref.WeakMethod(self._hold_of_callback))
         while not self._has_ended():
             hub = _gevent.get_hub_if_exists()
@@ -295,8 +307,9 @@ class _Lookout:
 
     def _call(self, link: CallbackLink) -> None:
         """Call the callback of a link, unless another thread has."""
-        self._holds.append(link.task_hold())
-        self._calling = _gevent.get_thread_ident()
+        self._hold = self._holds.get(link.native) or link.task_hold()
+        self._holds[link.native] = self._hold
+        self._calling = link
         try:
             link.call_here()
         except BaseException:  # noqa: BLE001 - it is logged, as a worker logs it
@@ -306,7 +319,7 @@ class _Lookout:
 
     def _hold_of_callback(self) -> Hold:
         """Return what the callback that runs keeps a loop by: what it submits does, too."""
-        return self._holds[-1] if self._holds else None
+        return self._hold
 
     def _has_ended(self) -> bool:
         """Whether nothing is left to look after; the hub of the thread is destroyed then."""
@@ -316,6 +329,7 @@ class _Lookout:
         is_idle = hub is None or hub.join(timeout=0.001)  # libuv has no turn in less time.
         if is_idle:
             self._holds.clear()
+            self._hold = None
         with self._lock:
             if self._links or not is_idle:
                 return False

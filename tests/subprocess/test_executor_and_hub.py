@@ -144,6 +144,23 @@ PROGRAMS = {
         "print('ended')",
         "ended",
     ),
+    "a shutdown beside a callback of another executor and another blocked hub": (
+        "own, begun, go = ThreadPoolExecutor(1), Gate(), Gate()\n"
+        "def call(_):\n"
+        "    begun.release()\n"
+        "    go.acquire()\n"
+        "def thread():\n"
+        "    gevent.sleep(0)\n"
+        "    own.submit(work).add_done_callback(call)\n"
+        "    native_sleep(3)\n"
+        "start_new_thread(thread, ())\n"
+        "begun.acquire()\n"
+        "executor.submit(abs, 1).result()\n"
+        "executor.shutdown()\n"
+        "go.release()\n"
+        "print('through')",
+        "through",
+    ),
     "a callback of a blocked hub, at the end": (
         "begun = Gate()\n"
         "def callback(_):\n"
@@ -426,6 +443,8 @@ def test_an_executor_beside_its_submitters_hub(name: str, patched: bool, loop: s
     own = "Queue, Event = queue.Queue, threading.Event\n"
     gevents = "Queue, Event = gevent.queue.Queue, gevent.event.Event\n"
     ended = run(
+        "-W",
+        "ignore::DeprecationWarning",  # Newer CPythons warn of a fork beneath threads.
         "-c",
         (PATCH if patched else "") + BEGIN + (own if patched else gevents) + program,
         loop=loop,

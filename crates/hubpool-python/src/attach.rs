@@ -88,6 +88,9 @@ impl Hold {
         let before = self.waits.replace(thread_waits());
         let over = before.is_none() || before == self.waits;
         if !over {
+            if self.is_fair_turn() {
+                self.fair = now;
+            }
             self.since = now;
         }
         over
@@ -190,6 +193,11 @@ pub fn thread_time() -> Duration {
 /// For how long the calling thread has run or been ready to run; where the system does not say that, for how long it has run.
 pub fn ready_time() -> Duration {
     run_and_wait("/proc/thread-self/schedstat").unwrap_or_else(thread_time)
+}
+
+/// For how long a thread of the process has run or been ready to run; nothing where the system does not say that.
+pub fn ready_time_of(thread: u32) -> Duration {
+    run_and_wait(&format!("/proc/self/task/{thread}/schedstat")).unwrap_or_default()
 }
 
 /// For how long cores have been used: by the process, and by one of its threads.

@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use hubpool::binding::ComputePlaces;
+use hubpool::binding::{ComputePlace, ComputePlaces};
 
-use crate::attach::{ready_time, thread_time};
+use crate::attach::{ready_time, ready_time_of, this_thread, thread_time};
 use crate::slice::Slice;
 
 /// How long jobs must have run for the thread's clock to be worth a look, and for what the system says of the thread.
@@ -34,6 +34,7 @@ pub struct Load {
 
 /// A worker's place.
 struct Place {
+    held: ComputePlace,
     since: Instant,
     /// For how long the thread had run or been ready to when the worker last looked, and for how long jobs have run since.
     ready: Option<Duration>,
@@ -72,8 +73,10 @@ impl Load {
             self.slice.ask(false);
             return false;
         }
-        if self.place.is_none() && places.try_take() {
-            self.begin_turn();
+        if self.place.is_none()
+            && let Some(place) = places.try_take(this_thread())
+        {
+            self.begin_turn(place);
         }
         self.place.is_none() || self.turn_is_over(places)
     }
@@ -96,7 +99,10 @@ impl Load {
         let Some(place) = &mut self.place else {
             return;
         };
-        places.note_end();
+        if !places.note_end(&place.held) {
+            self.place = None;
+            return;
+        }
         let Some(before) = place.ready else {
             place.ready = Some(ready_time());
             return;
@@ -115,19 +121,18 @@ impl Load {
         if self.turn_is_over(places) {
             self.give_back(places);
         }
-        if self.needs_place() && !places.are_open(Instant::now()) && places.take() {
-            self.begin_turn();
+        if self.computes
+            && self.place.is_none()
+            && let Some(place) = places.take(this_thread(), ready_time_of)
+        {
+            self.begin_turn(place);
         }
     }
 
     /// Notes that the worker has a place. Until its jobs compute no more, it has longer slices.
-    fn begin_turn(&mut self) {
-        self.place = Some(Place::new());
+    fn begin_turn(&mut self, place: ComputePlace) {
+        self.place = Some(Place::new(place));
         self.slice.ask(true);
-    }
-
-    pub fn needs_place(&self) -> bool {
-        self.computes && self.place.is_none()
     }
 
     pub fn has_place(&self) -> bool {
@@ -136,15 +141,16 @@ impl Load {
 
     /// Gives the place back, if there is one.
     pub fn give_back(&mut self, places: &ComputePlaces) {
-        if self.place.take().is_some() {
-            places.give_back();
+        if let Some(place) = self.place.take() {
+            places.give_back(place.held);
         }
     }
 }
 
 impl Place {
-    fn new() -> Self {
+    fn new(place: ComputePlace) -> Self {
         Self {
+            held: place,
             since: Instant::now(),
             ready: None,
             time: Duration::ZERO,

@@ -397,17 +397,11 @@ impl Worker {
                     wake.is_none_or(Wake::looking)
                 })
             });
-            if let Next::Job(job) = &next {
-                if load.needs_place() {
-                    self.call_next(wake);
-                    load.take(places);
-                }
-                // A free place is a free core: the worker need not look for one.
-                if let Job::Ticket(batch) = job
-                    && !load.has_place()
-                {
-                    batch.get().until_needed(|| self.call_next(wake));
-                }
+            // A worker in a place has a core; another one looks for a free one before it joins a map.
+            if let Next::Job(Job::Ticket(batch)) = &next
+                && !load.has_place()
+            {
+                batch.get().until_needed(|| self.call_next(wake));
             }
             next
         });

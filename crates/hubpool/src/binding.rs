@@ -82,7 +82,7 @@
 //! ```
 
 pub use crate::batch::{Batch, Claim, Hand, Order, Progress, Rings, Several, Taken, TakenInto};
-pub use crate::compute::ComputePlaces;
+pub use crate::compute::{ComputePlace, ComputePlaces};
 pub use crate::fork::PerProcess;
 pub use crate::join::{CpuTime, until_needed};
 pub use crate::outbox::Outbox;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 
-/// How long the workers with places may go without ending a job before one more worker gets a place. loom's threads have no clock.
+/// After how long without an end of its jobs a worker loses its place to one that waits. loom's threads have no clock.
 const LONG_JOB: Duration = Duration::from_millis(if cfg!(loom) { u64::MAX } else { 20 });
 
 /// Over how much time of jobs the places are judged.
@@ -27,12 +27,12 @@ const OPEN: Duration = Duration::from_secs(1);
 /// use std::time::{Duration, Instant};
 ///
 /// let places = ComputePlaces::new(1);
-/// assert!(places.try_take());
-/// assert!(!places.try_take());
+/// let place = places.try_take(0).unwrap();
+/// assert!(places.try_take(0).is_none());
 /// // The worker's thread was ready to run for a tenth of its jobs' time: they wait, and the limit ends.
 /// places.judge(Duration::from_millis(10), Duration::from_millis(100), Instant::now());
 /// assert!(places.are_open(Instant::now()));
-/// places.give_back();
+/// places.give_back(place);
 /// ```
 #[derive(Debug)]
 pub struct ComputePlaces {
@@ -41,14 +41,18 @@ pub struct ComputePlaces {
     turn: Condvar,
     /// Workers that wait. It changes under the lock; others read it without.
     waiting: AtomicUsize,
-    /// Jobs that workers with places have ended, or that were so long that one more worker got a place.
-    ended: AtomicUsize,
 }
+
+/// The right to compute. Its worker gives it back.
+#[derive(Debug)]
+pub struct ComputePlace(usize);
 
 #[derive(Debug)]
 struct State {
-    /// Workers that have a place.
-    taken: usize,
+    /// The places that are taken, the oldest first: no more than there are cores.
+    taken: Vec<Taken>,
+    /// How many have ever been taken.
+    count: usize,
     /// For how long the workers with places have run jobs since the last judgement, and for how long of that their threads have run or
     /// been ready to.
     time: Duration,
@@ -57,7 +61,26 @@ struct State {
     open_until: Option<Instant>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Taken {
+    number: usize,
+    /// The system's number of the worker's thread.
+    thread: u32,
+    /// How many times the worker has ended jobs since.
+    ended: usize,
+}
+
 impl State {
+    fn take(&mut self, thread: u32) -> ComputePlace {
+        self.count += 1;
+        self.taken.push(Taken {
+            number: self.count,
+            thread,
+            ended: 0,
+        });
+        ComputePlace(self.count)
+    }
+
     fn is_open(&self, now: Instant) -> bool {
         self.open_until.is_some_and(|end| now < end)
     }
@@ -67,85 +90,104 @@ impl ComputePlaces {
     /// Makes places for so many cores.
     ///
     /// ```
-    /// assert!(hubpool::binding::ComputePlaces::new(2).try_take());
+    /// assert!(hubpool::binding::ComputePlaces::new(2).try_take(0).is_some());
     /// ```
     #[must_use]
     pub fn new(cores: usize) -> Self {
         Self {
             cores: cores.max(1),
             state: Mutex::new(State {
-                taken: 0,
+                taken: Vec::new(),
+                count: 0,
                 time: Duration::ZERO,
                 ready: Duration::ZERO,
                 open_until: None,
             }),
             turn: Condvar::new(),
             waiting: AtomicUsize::new(0),
-            ended: AtomicUsize::new(0),
         }
     }
 
-    /// Takes a place if there is one that no other worker waits for. Any thread; it does not block.
+    /// Takes a place if there is one that no other worker waits for; `thread` is the system's number of the calling one. It does not
+    /// block.
     ///
     /// ```
     /// let places = hubpool::binding::ComputePlaces::new(1);
-    /// assert!(places.try_take());
-    /// assert!(!places.try_take());
+    /// assert!(places.try_take(0).is_some());
+    /// assert!(places.try_take(0).is_none());
     /// ```
-    pub fn try_take(&self) -> bool {
+    pub fn try_take(&self, thread: u32) -> Option<ComputePlace> {
         let mut state = self.state.lock();
-        let free = state.taken < self.cores && !self.are_awaited();
-        state.taken += usize::from(free);
-        free
+        let free = state.taken.len() < self.cores && !self.are_awaited();
+        free.then(|| state.take(thread))
     }
 
-    /// Blocks the calling worker until it has a place, or one more place is given since the jobs of the others are long; so each job
-    /// begins at last. Returns `false` if the places open first: the worker needs none then. The worker must hold nothing that a job needs.
+    /// Blocks the calling worker until it has a place. A worker that has ended no job for 20 ms loses its place to this one, so that
+    /// each waiter gets one. If that worker's thread was not ready to run for half of the time, its job waits, and the places open.
+    /// Returns `None` if the places are open: the worker needs none then.
+    ///
+    /// `ready` says for how long the thread of a number has run or been ready to. The worker must hold nothing that a job needs, and
+    /// no job.
     ///
     /// ```
+    /// use std::time::Duration;
+    ///
     /// let places = hubpool::binding::ComputePlaces::new(1);
-    /// assert!(places.take());
+    /// let first = places.take(0, |_| Duration::ZERO).unwrap();
     /// std::thread::scope(|scope| {
-    ///     scope.spawn(|| places.take()); // It waits for the place that comes back.
-    ///     places.give_back();
+    ///     scope.spawn(|| places.take(0, |_| Duration::ZERO)); // It waits for the place that comes back.
+    ///     places.give_back(first);
     /// });
     /// ```
-    pub fn take(&self) -> bool {
+    pub fn take(&self, thread: u32, ready: impl Fn(u32) -> Duration) -> Option<ComputePlace> {
         let mut state = self.state.lock();
-        let mut has_place = state.taken < self.cores && !self.are_awaited();
-        if !has_place {
+        let mut place = None;
+        if state.taken.len() < self.cores && !self.are_awaited() {
+            place = Some(state.take(thread));
+        } else {
             self.waiting.fetch_add(1, Ordering::Relaxed);
-            while !has_place && !state.is_open(Instant::now()) {
-                let (since, ended) = (Instant::now(), self.ended.load(Ordering::Relaxed));
+            while place.is_none() && !state.is_open(Instant::now()) {
+                let since = Instant::now();
+                let before: Vec<_> = state.taken.iter().map(|t| (*t, ready(t.thread))).collect();
                 state = self.turn.wait_timeout(state, LONG_JOB);
-                has_place = state.taken < self.cores;
-                let all_long = ended == self.ended.load(Ordering::Relaxed);
-                if !has_place && all_long && since.elapsed() >= LONG_JOB {
-                    self.note_end(); // The next waiter waits for as long again.
-                    has_place = true;
+                if state.taken.len() < self.cores {
+                    place = Some(state.take(thread));
+                } else if since.elapsed() >= LONG_JOB {
+                    let long = |(taken, _): &(Taken, Duration)| state.taken.contains(taken);
+                    let Some((taken, ready_before)) = before.into_iter().find(long) else {
+                        continue;
+                    };
+                    if ready(taken.thread).saturating_sub(ready_before) < LONG_JOB / 2 {
+                        self.open(&mut state, Instant::now());
+                    } else {
+                        state.taken.retain(|other| *other != taken);
+                        place = Some(state.take(thread));
+                    }
                 }
             }
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        state.taken += usize::from(has_place);
-        if self.are_awaited() && state.taken < self.cores {
-            self.turn.notify_one(); // This worker may have been told of a place that it has not taken.
-        }
-        has_place
+        // This worker may have been told of a place that it has not taken.
+        self.tell_next(&state);
+        place
     }
 
-    /// Gives a place back. Any thread; it does not block.
+    /// Gives a place back, unless the worker has lost it. Any thread; it does not block.
     ///
     /// ```
     /// let places = hubpool::binding::ComputePlaces::new(1);
-    /// assert!(places.try_take());
-    /// places.give_back();
-    /// assert!(places.try_take());
+    /// places.give_back(places.try_take(0).unwrap());
+    /// assert!(places.try_take(0).is_some());
     /// ```
-    pub fn give_back(&self) {
+    #[allow(clippy::needless_pass_by_value, reason = "the worker has it no longer")]
+    pub fn give_back(&self, place: ComputePlace) {
         let mut state = self.state.lock();
-        state.taken -= 1;
-        if self.are_awaited() && state.taken < self.cores {
+        state.taken.retain(|taken| taken.number != place.0);
+        self.tell_next(&state);
+    }
+
+    fn tell_next(&self, state: &State) {
+        if self.are_awaited() && state.taken.len() < self.cores {
             self.turn.notify_one();
         }
     }
@@ -159,13 +201,22 @@ impl ComputePlaces {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Notes that a worker with a place has ended jobs, so that nobody gets one more place. Any thread; it does not block.
+    /// Notes that a worker with a place has ended jobs. Returns whether it still has the place. Any thread; it does not block.
     ///
     /// ```
-    /// hubpool::binding::ComputePlaces::new(1).note_end();
+    /// let places = hubpool::binding::ComputePlaces::new(1);
+    /// let place = places.try_take(0).unwrap();
+    /// assert!(places.note_end(&place));
     /// ```
-    pub fn note_end(&self) {
-        self.ended.fetch_add(1, Ordering::Relaxed);
+    pub fn note_end(&self, place: &ComputePlace) -> bool {
+        let mut state = self.state.lock();
+        let taken = state.taken.iter_mut().find(|taken| taken.number == place.0);
+        taken.map(|taken| taken.ended += 1).is_some()
+    }
+
+    fn open(&self, state: &mut State, now: Instant) {
+        state.open_until = Some(now + OPEN);
+        self.turn.notify_all();
     }
 
     /// Whether no worker needs a place now. Any thread; it does not block.
@@ -197,8 +248,7 @@ impl ComputePlaces {
             return;
         }
         if 5 * state.ready < 4 * state.time {
-            state.open_until = Some(now + OPEN);
-            self.turn.notify_all();
+            self.open(&mut state, now);
         }
         state.time = Duration::ZERO;
         state.ready = Duration::ZERO;
@@ -216,9 +266,10 @@ mod tests {
     #[test]
     fn there_are_as_many_places_as_cores() {
         let places = ComputePlaces::new(2);
-        assert_eq!([(); 3].map(|()| places.try_take()), [true, true, false]);
-        places.give_back();
-        assert!(places.try_take());
+        let mut taken = [(); 3].map(|()| places.try_take(0));
+        assert_eq!(taken.each_ref().map(Option::is_some), [true, true, false]);
+        places.give_back(taken[0].take().unwrap());
+        assert!(places.try_take(0).is_some());
     }
 
     #[test]
@@ -252,26 +303,46 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_waits_for_no_place_of_jobs_that_never_end() {
+    fn a_worker_with_jobs_that_compute_for_long_loses_its_place() {
         let places = ComputePlaces::new(1);
-        assert!([(); 3].map(|()| places.take()).iter().all(|taken| *taken));
+        // The clock of a thread that is always ready to run.
+        let start = Instant::now();
+        let ready = |_| start.elapsed();
+        let first = places.take(0, ready).unwrap();
+        let second = places.take(0, ready).unwrap();
+        assert!(!places.note_end(&first));
+        assert!(places.note_end(&second));
+        places.give_back(first);
+        assert!(places.try_take(0).is_none(), "what was lost came back");
+        places.give_back(second);
+        assert!(places.try_take(0).is_some());
+    }
+
+    #[test]
+    fn a_job_that_waits_for_long_opens_the_places() {
+        let places = ComputePlaces::new(1);
+        let _place = places.try_take(0);
+        assert!(places.take(0, |_| Duration::ZERO).is_none());
+        assert!(places.are_open(Instant::now()));
     }
 
     #[test]
     fn a_worker_that_waits_goes_first() {
         let places = ComputePlaces::new(1);
-        assert!(places.try_take());
+        let place = places.try_take(0).unwrap();
         let (taken, told) = mpsc::channel();
+        let start = Instant::now();
         thread::scope(|scope| {
             scope.spawn(|| {
-                taken.send(places.take()).unwrap();
+                let place = places.take(0, |_| start.elapsed());
+                taken.send(place.is_some()).unwrap();
             });
             while !places.are_awaited() {
                 thread::yield_now();
             }
-            places.give_back();
+            places.give_back(place);
             // Whether the waiter is awake by now or not, the place is its.
-            assert!(!places.try_take());
+            assert!(places.try_take(0).is_none());
             assert!(told.recv().unwrap());
         });
     }

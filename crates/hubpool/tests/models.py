@@ -408,30 +408,29 @@ MISTAKES = {
     "a worker for which no other has waited takes a place that is not there": Mistake(
         "compute_places",
         "compute.rs",
-        "let mut has_place = state.taken < self.cores && !self.are_awaited();",
-        "let mut has_place = !self.are_awaited();",
+        "        if state.taken.len() < self.cores && !self.are_awaited() {\n            place",
+        "        if !self.are_awaited() {\n            place",
     ),
     "a place that comes back is told to nobody": Mistake(
         "compute_places",
         "compute.rs",
         """
-        state.taken -= 1;
-        if self.are_awaited() && state.taken < self.cores {
+        state.taken.retain(|taken| taken.number != place.0);
+        self.tell_next(&state);
 """,
         """
-        state.taken -= 1;
-        if state.taken > self.cores {
+        state.taken.retain(|taken| taken.number != place.0);
 """,
     ),
     "a worker says that it waits for a place after its look": Mistake(
         "compute_places",
         "compute.rs",
         """
-        if !has_place {
+        } else {
             self.waiting.fetch_add(1, Ordering::Relaxed);
 """,
         """
-        if !has_place {
+        } else {
             drop(state);
             self.waiting.fetch_add(1, Ordering::Relaxed);
             state = self.state.lock();
@@ -440,18 +439,18 @@ MISTAKES = {
     "only one worker is told that the places are open": Mistake(
         "compute_places_that_open",
         "compute.rs",
-        "            self.turn.notify_all();",
-        "            self.turn.notify_one();",
+        "        self.turn.notify_all();",
+        "        self.turn.notify_one();",
     ),
     "a worker does not look whether the places are open before it waits": Mistake(
         "compute_places_that_open",
         "compute.rs",
         """
-            while !has_place && !state.is_open(Instant::now()) {
+            while place.is_none() && !state.is_open(Instant::now()) {
 """,
         """
             let mut waited = false;
-            while !has_place && !(waited && state.is_open(Instant::now())) {
+            while place.is_none() && !(waited && state.is_open(Instant::now())) {
                 waited = true;
 """,
     ),

@@ -497,11 +497,12 @@ fn compute_places() {
         let places = Arc::new(ComputePlaces::new(1));
         let inside = Arc::new(AtomicUsize::new(0));
         let compute = |places: &ComputePlaces, inside: &AtomicUsize| {
-            assert!(places.take(), "nobody has opened the places");
+            let place = places.take(0, |_| Duration::ZERO);
+            let place = place.expect("nobody has opened the places");
             assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
             thread::yield_now();
             inside.fetch_sub(1, Ordering::Relaxed);
-            places.give_back();
+            places.give_back(place);
         };
         let others = [(); 2].map(|()| {
             let (places, inside) = (Arc::clone(&places), Arc::clone(&inside));
@@ -519,16 +520,16 @@ fn compute_places() {
 fn compute_places_that_open() {
     check(3, || {
         let places = Arc::new(ComputePlaces::new(1));
-        assert!(places.try_take());
+        let _place = places.try_take(0).unwrap();
         let others = [(); 2].map(|()| {
             let places = Arc::clone(&places);
-            thread::spawn(move || assert!(!places.take()))
+            thread::spawn(move || assert!(places.take(0, |_| Duration::ZERO).is_none()))
         });
         places.judge(Duration::ZERO, Duration::from_secs(1), Instant::now());
         for other in others {
             other.join().unwrap();
         }
-        assert!(!places.try_take());
+        assert!(places.try_take(0).is_none());
     });
 }
 
