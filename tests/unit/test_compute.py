@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 import pytest
+from gates import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,20 +75,31 @@ RUNS = pytest.mark.parametrize("run", [_spawn, _map])
 def test_no_more_workers_compute_than_there_are_cores(
     make_pool: MakePool, run: Callable[[ThreadPool, Count], None]
 ) -> None:
-    count = Count(_hash)
-    run(make_pool(THREADS), count)
-    assert len(count.seen) == JOBS
-    assert count.usual() <= CORES
+    pool = make_pool(THREADS)
+
+    def is_limited() -> bool:
+        count = Count(_hash)
+        run(pool, count)
+        assert len(count.seen) == JOBS
+        return count.usual() <= CORES
+
+    # Other programs may have kept the workers from their cores for a while.
+    until(is_limited)
 
 
 @RUNS
 def test_workers_whose_jobs_also_wait_are_not_limited(
     make_pool: MakePool, run: Callable[[ThreadPool, Count], None]
 ) -> None:
-    count = Count(_hash_and_wait)
-    run(make_pool(THREADS), count)
-    assert len(count.seen) == JOBS
-    assert count.usual() > CORES
+    pool = make_pool(THREADS)
+
+    def is_not_limited() -> bool:
+        count = Count(_hash_and_wait)
+        run(pool, count)
+        assert len(count.seen) == JOBS
+        return count.usual() > CORES
+
+    until(is_not_limited)
 
 
 def test_jobs_of_a_pool_that_computed_may_wait_for_each_other(make_pool: MakePool) -> None:

@@ -195,11 +195,6 @@ pub fn ready_time() -> Duration {
     run_and_wait("/proc/thread-self/schedstat").unwrap_or_else(thread_time)
 }
 
-/// For how long a thread of the process has run or been ready to run; nothing where the system does not say that.
-pub fn ready_time_of(thread: u32) -> Duration {
-    run_and_wait(&format!("/proc/self/task/{thread}/schedstat")).unwrap_or_default()
-}
-
 /// For how long cores have been used: by the process, and by one of its threads.
 pub fn cpu_time(thread: u32) -> CpuTime {
     let process = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
@@ -214,7 +209,7 @@ pub fn cpu_time(thread: u32) -> CpuTime {
 }
 
 /// For how long a thread has run or been ready to run, and whether it is now.
-fn run_time(thread: u32) -> Option<(Duration, bool)> {
+pub fn run_time(thread: u32) -> Option<(Duration, bool)> {
     let read = |what| fs::read_to_string(format!("/proc/self/task/{thread}/{what}")).ok();
     // Its state comes after its name, which may have anything in it.
     let runs = read("stat")?.rsplit_once(") ")?.1.starts_with('R');

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use hubpool::binding::{ComputePlace, ComputePlaces};
 
-use crate::attach::{ready_time, ready_time_of, this_thread, thread_time};
+use crate::attach::{ready_time, run_time, this_thread, thread_time};
 use crate::slice::Slice;
 
 /// How long jobs must have run for the thread's clock to be worth a look, and for what the system says of the thread.
@@ -123,7 +123,8 @@ impl Load {
         }
         if self.computes
             && self.place.is_none()
-            && let Some(place) = places.take(this_thread(), ready_time_of)
+            && let Some(place) =
+                places.take(this_thread(), |thread| run_time(thread).unwrap_or_default())
         {
             self.begin_turn(place);
         }

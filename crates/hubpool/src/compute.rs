@@ -126,20 +126,24 @@ impl ComputePlaces {
     /// each waiter gets one. If that worker's thread was not ready to run for half of the time, its job waits, and the places open.
     /// Returns `None` if the places are open: the worker needs none then.
     ///
-    /// `ready` says for how long the thread of a number has run or been ready to. The worker must hold nothing that a job needs, and
-    /// no job.
+    /// `ready` says for how long the thread of a number has run or been ready to, which may come late, and whether it is ready now. The
+    /// worker must hold nothing that a job needs, and no job.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// let places = hubpool::binding::ComputePlaces::new(1);
-    /// let first = places.take(0, |_| Duration::ZERO).unwrap();
+    /// let first = places.take(0, |_| (Duration::ZERO, false)).unwrap();
     /// std::thread::scope(|scope| {
-    ///     scope.spawn(|| places.take(0, |_| Duration::ZERO)); // It waits for the place that comes back.
+    ///     scope.spawn(|| places.take(0, |_| (Duration::ZERO, false))); // It waits for the place that comes back.
     ///     places.give_back(first);
     /// });
     /// ```
-    pub fn take(&self, thread: u32, ready: impl Fn(u32) -> Duration) -> Option<ComputePlace> {
+    pub fn take(
+        &self,
+        thread: u32,
+        ready: impl Fn(u32) -> (Duration, bool),
+    ) -> Option<ComputePlace> {
         let mut state = self.state.lock();
         let mut place = None;
         if state.taken.len() < self.cores && !self.are_awaited() {
@@ -148,7 +152,11 @@ impl ComputePlaces {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             while place.is_none() && !state.is_open(Instant::now()) {
                 let since = Instant::now();
-                let before: Vec<_> = state.taken.iter().map(|t| (*t, ready(t.thread))).collect();
+                let before: Vec<_> = state
+                    .taken
+                    .iter()
+                    .map(|t| (*t, ready(t.thread).0))
+                    .collect();
                 state = self.turn.wait_timeout(state, LONG_JOB);
                 if state.taken.len() < self.cores {
                     place = Some(state.take(thread));
@@ -157,7 +165,8 @@ impl ComputePlaces {
                     let Some((taken, ready_before)) = before.into_iter().find(long) else {
                         continue;
                     };
-                    if ready(taken.thread).saturating_sub(ready_before) < LONG_JOB / 2 {
+                    let (ready_after, is_ready) = ready(taken.thread);
+                    if !is_ready && ready_after.saturating_sub(ready_before) < LONG_JOB / 2 {
                         self.open(&mut state, Instant::now());
                     } else {
                         state.taken.retain(|other| *other != taken);
@@ -307,7 +316,7 @@ mod tests {
         let places = ComputePlaces::new(1);
         // The clock of a thread that is always ready to run.
         let start = Instant::now();
-        let ready = |_| start.elapsed();
+        let ready = |_| (start.elapsed(), false);
         let first = places.take(0, ready).unwrap();
         let second = places.take(0, ready).unwrap();
         assert!(!places.note_end(&first));
@@ -322,7 +331,7 @@ mod tests {
     fn a_job_that_waits_for_long_opens_the_places() {
         let places = ComputePlaces::new(1);
         let _place = places.try_take(0);
-        assert!(places.take(0, |_| Duration::ZERO).is_none());
+        assert!(places.take(0, |_| (Duration::ZERO, false)).is_none());
         assert!(places.are_open(Instant::now()));
     }
 
@@ -334,7 +343,7 @@ mod tests {
         let start = Instant::now();
         thread::scope(|scope| {
             scope.spawn(|| {
-                let place = places.take(0, |_| start.elapsed());
+                let place = places.take(0, |_| (start.elapsed(), false));
                 taken.send(place.is_some()).unwrap();
             });
             while !places.are_awaited() {

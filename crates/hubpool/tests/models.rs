@@ -497,7 +497,7 @@ fn compute_places() {
         let places = Arc::new(ComputePlaces::new(1));
         let inside = Arc::new(AtomicUsize::new(0));
         let compute = |places: &ComputePlaces, inside: &AtomicUsize| {
-            let place = places.take(0, |_| Duration::ZERO);
+            let place = places.take(0, |_| (Duration::ZERO, false));
             let place = place.expect("nobody has opened the places");
             assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
             thread::yield_now();
@@ -523,7 +523,7 @@ fn compute_places_that_open() {
         let _place = places.try_take(0).unwrap();
         let others = [(); 2].map(|()| {
             let places = Arc::clone(&places);
-            thread::spawn(move || assert!(places.take(0, |_| Duration::ZERO).is_none()))
+            thread::spawn(move || assert!(places.take(0, |_| (Duration::ZERO, false)).is_none()))
         });
         places.judge(Duration::ZERO, Duration::from_secs(1), Instant::now());
         for other in others {
