@@ -68,6 +68,16 @@ def _map(pool: ThreadPool, count: Count) -> None:
     pool.map(count, range(JOBS))
 
 
+def _usual(
+    run: Callable[[ThreadPool, Count], None], pool: ThreadPool, job: Callable[[], object]
+) -> float:
+    """Run the job, and return how many usually ran at once."""
+    count = Count(job)
+    run(pool, count)
+    assert len(count.seen) == JOBS
+    return count.usual()
+
+
 RUNS = pytest.mark.parametrize("run", [_spawn, _map])
 
 
@@ -76,15 +86,8 @@ def test_no_more_workers_compute_than_there_are_cores(
     make_pool: MakePool, run: Callable[[ThreadPool, Count], None]
 ) -> None:
     pool = make_pool(THREADS)
-
-    def is_limited() -> bool:
-        count = Count(_hash)
-        run(pool, count)
-        assert len(count.seen) == JOBS
-        return count.usual() <= CORES
-
     # Other programs may have kept the workers from their cores for a while.
-    until(is_limited)
+    until(lambda: _usual(run, pool, _hash) <= CORES)
 
 
 @RUNS
@@ -92,14 +95,7 @@ def test_workers_whose_jobs_also_wait_are_not_limited(
     make_pool: MakePool, run: Callable[[ThreadPool, Count], None]
 ) -> None:
     pool = make_pool(THREADS)
-
-    def is_not_limited() -> bool:
-        count = Count(_hash_and_wait)
-        run(pool, count)
-        assert len(count.seen) == JOBS
-        return count.usual() > CORES
-
-    until(is_not_limited)
+    until(lambda: _usual(run, pool, _hash_and_wait) > CORES)
 
 
 def test_jobs_of_a_pool_that_computed_may_wait_for_each_other(make_pool: MakePool) -> None:
