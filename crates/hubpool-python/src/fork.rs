@@ -215,6 +215,10 @@ fn replace(fd: RawFd) {
 }
 
 /// Gives a new descriptor the number of one that was closed.
+///
+/// # Safety
+///
+/// Nothing else may use the new descriptor, nor have taken the number.
 unsafe fn rename(new: RawFd, fd: RawFd) {
     // SAFETY: the caller has made the one descriptor, and closed the other.
     unsafe {
