@@ -334,18 +334,20 @@ PROGRAMS = {
         "[True]",
     ),
     "an event that nobody sets beside another hub's task that goes on": (
-        "gate, begun = allocate_lock(), []\n"
+        "gate, begun, ended = allocate_lock(), [], []\n"
         "gate.acquire()\n"
         "def thread():\n"
         "    gevent.sleep(0)\n"
         "    executor.submit(lambda: (begun.append(None), gate.acquire()))\n"
         "    gevent.wait()\n"
+        "    ended.append(None)\n"
         "start_new_thread(thread, ())\n"
         "while not begun: native_sleep(0.01)\n"
         "executor.submit(work)\n"
         "try: gevent.event.Event().wait()\n"
         "except gevent.exceptions.LoopExit: print('LoopExit')\n"
-        "gate.release()",
+        "gate.release()\n"
+        "while not ended: native_sleep(0.01)",
         "LoopExit",
     ),
     "a hub that is made anew beside a task": (

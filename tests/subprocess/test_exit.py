@@ -52,6 +52,12 @@ begun.wait()
     "workers that wake up as the interpreter ends": """
 results = [pool.spawn(time.sleep, 0.0001 * number) for number in range(4)]
 """,
+    "a thread whose hub is at its messages": """
+from _thread import start_new_thread
+from hubpool._native import Guard
+start_new_thread(Guard(endless, print), ())
+begun.wait()
+""",
     "an exit from a greenlet": "pool.spawn(block); begun.wait(); raise SystemExit(0)",
 }
 

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::batch::Batch;
+use crate::call::call_method;
 use crate::core::{Core, Job, RESULT};
 use crate::reply::Reply;
 use crate::wake::{Message, Wake};
@@ -74,7 +75,7 @@ impl Account {
         let released = left > 0;
         slots.setattr(counter, count + left - isize::from(released))?;
         if released {
-            slots.call_method0(intern!(py, "release"))?;
+            call_method(intern!(py, "release"), [slots])?;
         }
         Ok(())
     }
@@ -166,7 +167,7 @@ impl Account {
         }
         let py = slf.py();
         let slots = this.slots.bind(py);
-        slots.call_method0(intern!(py, "release")).map(drop)
+        call_method(intern!(py, "release"), [slots]).map(drop)
     }
 
     /// Counts a task, or a map that has come to work.
@@ -182,7 +183,7 @@ impl Account {
         let before = take_one(&slf.get().outstanding)?;
         let unwatched = Self::release(slf);
         let told = if before == 1 {
-            slf.call_method0(intern!(slf.py(), "notify")).map(drop)
+            call_method(intern!(slf.py(), "notify"), [slf]).map(drop)
         } else {
             Ok(())
         };
@@ -193,7 +194,7 @@ impl Account {
     pub fn hold(slf: &Bound<'_, Self>) -> PyResult<()> {
         let wake = slf.get().wake.get();
         if wake.hold()
-            && let Err(error) = slf.call_method0(intern!(slf.py(), "_watch"))
+            && let Err(error) = call_method(intern!(slf.py(), "_watch"), [slf])
         {
             wake.release()?;
             return Err(error);
@@ -204,7 +205,7 @@ impl Account {
     /// Takes that back.
     pub fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
         if slf.get().wake.get().release()? {
-            slf.call_method0(intern!(slf.py(), "_unwatch"))?;
+            call_method(intern!(slf.py(), "_unwatch"), [slf])?;
         }
         Ok(())
     }
@@ -247,10 +248,10 @@ impl Account {
         let given_back = Self::settle(slf);
         if let Some(error) = error {
             let result = task.bind(py).get_item(RESULT)?;
-            let tell = || result.call_method1(intern!(py, "set_exception"), (&error,));
+            let tell = || call_method(intern!(py, "set_exception"), [&result, &error]);
             if let Err(raised) = tell() {
                 // A signal handler may have come before it was told.
-                if !result.call_method0(intern!(py, "ready"))?.is_truthy()? {
+                if !call_method(intern!(py, "ready"), [&result])?.is_truthy()? {
                     tell()?;
                 }
                 return Err(raised);
@@ -277,7 +278,7 @@ impl Account {
             reply.get().set(value.clone_ref(py));
             return Ok(reply.get().is_awaited());
         }
-        result.call_method1(intern!(py, "set"), (value,))?;
+        call_method(intern!(py, "set"), [result, value.bind(py)])?;
         Ok(false)
     }
 

@@ -3,6 +3,8 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use crate::call::call;
+
 /// What a loop calls when a descriptor is ready. gevent stops a watcher whose callback has raised, and a
 /// signal handler may raise before the first instruction of a function, and after its last.
 #[pyclass(frozen, module = "hubpool._native")]
@@ -26,8 +28,8 @@ impl Guard {
 
     /// Calls the function.
     fn __call__(&self, py: Python<'_>) {
-        if let Err(error) = self.function.call0(py)
-            && let Err(error) = self.report.call1(py, (error,))
+        if let Err(error) = call(self.function.bind(py), [])
+            && let Err(error) = call(self.report.bind(py), [error.into_value(py).bind(py)])
         {
             error.write_unraisable(py, None);
         }

@@ -1,11 +1,12 @@
 //! The Python binding of `hubpool`: it translates, and decides nothing.
 //!
 //! Every wait for another thread happens with the interpreter detached, and
-//! no user code is called from here: the worker loop is Python bytecode.
+//! no task is called from here: the worker loop is Python bytecode. What is called, `call` calls.
 
 mod account;
 mod attach;
 mod batch;
+mod call;
 mod core;
 mod fork;
 mod guard;

@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::account::Account;
 use crate::attach::{Hold, detached, stay_away};
+use crate::call::call_method;
 use crate::core::{Core, Job};
 use crate::fork::Process;
 use crate::load::Load;
@@ -433,7 +434,7 @@ impl Worker {
         let hub = self.get_hub_if_exists.bind(py).call0()?;
         if !hub.is_none() {
             let fix = intern!(py, "_fix_hub_before_block");
-            self.greenlet.call_method1(py, fix, (hub,))?;
+            call_method(fix, [self.greenlet.bind(py), &hub])?;
         }
         self.listing.leave(py)
     }
@@ -539,7 +540,7 @@ impl Listing {
         // A joiner looks whether the thread is still in the list after it has set this.
         if self.joined.load(Ordering::Relaxed) {
             self.joined.store(false, Ordering::Relaxed);
-            self.thread.call_method0(py, intern!(py, "rested"))?;
+            call_method(intern!(py, "rested"), [self.thread.bind(py)])?;
         }
         Ok(())
     }
