@@ -73,6 +73,11 @@ impl Hold {
         })
     }
 
+    /// When the worker got the interpreter.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
     /// Returns whether the worker must let other threads have the interpreter now. A job that has waited has let it go, and they had it.
     pub fn is_over(&mut self, now: Instant) -> bool {
         let limit = if self.is_fair_turn() {

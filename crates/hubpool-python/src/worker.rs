@@ -472,12 +472,15 @@ impl Worker {
     }
 
     /// Lets others have the interpreter if the worker has had it for long, or the hub seems
-    /// to want it. Returns whether it has.
+    /// to want it. Returns whether others have had it since the last call, be it that a job has waited.
     pub fn give_way(&self, py: Python<'_>) -> PyResult<bool> {
-        let over = {
+        let (over, had_it) = {
             let mut desk = self.desk.lock().map_err(poisoned)?;
             let Desk { hold, wake, .. } = &mut *desk;
-            hold.is_over(Instant::now()) || hold.hub_has_woken(|| wake.as_ref()?.get().sign(py))
+            let since = hold.since();
+            let over = hold.is_over(Instant::now())
+                || hold.hub_has_woken(|| wake.as_ref()?.get().sign(py));
+            (over, over || hold.since() != since)
         };
         if over {
             detached(py, &self.core.get().turnstile, stay_away);
@@ -487,7 +490,7 @@ impl Worker {
             self.learn_hooks(py)?;
             self.load.lock().map_err(poisoned)?.restart(now);
         }
-        Ok(over)
+        Ok(had_it)
     }
 }
 
