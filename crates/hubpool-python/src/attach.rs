@@ -197,13 +197,20 @@ pub fn thread_time() -> Duration {
 
 /// For how long the calling thread has run or been ready to run; where the system does not say that, for how long it has run.
 pub fn ready_time() -> Duration {
-    run_and_wait("/proc/thread-self/schedstat").unwrap_or_else(thread_time)
+    // It is late with the time that the thread itself has run.
+    let waited = run_and_wait("/proc/thread-self/schedstat").map(|(_, waited)| waited);
+    thread_time() + waited.unwrap_or_default()
+}
+
+/// For how long the process's threads have used cores.
+pub fn process_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// For how long cores have been used: by the process, and by one of its threads.
 pub fn cpu_time(thread: u32) -> CpuTime {
-    let process = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let process = Duration::try_from(process).unwrap_or_default();
+    let process = process_time();
     // Where the system does not say it of a thread, the process must do.
     let (worker, runs) = run_time(thread).unwrap_or((process, false));
     CpuTime {
@@ -218,16 +225,16 @@ pub fn run_time(thread: u32) -> Option<(Duration, bool)> {
     let read = |what| fs::read_to_string(format!("/proc/self/task/{thread}/{what}")).ok();
     // Its state comes after its name, which may have anything in it.
     let runs = read("stat")?.rsplit_once(") ")?.1.starts_with('R');
-    let ready = run_and_wait(&format!("/proc/self/task/{thread}/schedstat"))?;
-    Some((ready, runs))
+    let (ran, waited) = run_and_wait(&format!("/proc/self/task/{thread}/schedstat"))?;
+    Some((ran + waited, runs))
 }
 
-/// The sum of the time that a thread has run, and of the time that it was ready to.
-fn run_and_wait(schedstat: &str) -> Option<Duration> {
+/// For how long a thread has run, and for how long it was ready to and had no core.
+fn run_and_wait(schedstat: &str) -> Option<(Duration, Duration)> {
     let times = fs::read_to_string(schedstat).ok()?;
     let mut nanos = times.split_ascii_whitespace().map(str::parse::<u64>);
     let (ran, waited) = (nanos.next()?.ok()?, nanos.next()?.ok()?);
-    Some(Duration::from_nanos(ran + waited))
+    Some((Duration::from_nanos(ran), Duration::from_nanos(waited)))
 }
 
 /// The calling thread's number for the system; 0 where nobody asks for it.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use hubpool::binding::{ComputePlace, ComputePlaces};
 
-use crate::attach::{ready_time, run_time, this_thread, thread_time};
+use crate::attach::{process_time, ready_time, run_time, this_thread, thread_time};
 use crate::slice::Slice;
 
 /// How long jobs must have run for the thread's clock to be worth a look, and for what the system says of the thread.
@@ -56,6 +56,10 @@ impl Load {
     /// Notes that the worker begins to run jobs after a wait. It does not look at its thread's clock if it has run jobs for a moment
     /// only before: such jobs hold nobody up.
     pub fn restart(&mut self, now: Instant) {
+        if let Some(place) = &mut self.place {
+            place.ready = None; // The thread has been ready since, and ran no job.
+            place.time = Duration::ZERO;
+        }
         self.since = now;
         self.computes &= self.long;
         self.ran = self.long.then(thread_time);
@@ -110,7 +114,8 @@ impl Load {
         place.time += time;
         if place.time >= LONG_WINDOW {
             let ready = ready_time();
-            places.judge(ready.saturating_sub(before), place.time, self.since);
+            let run = ready.saturating_sub(before);
+            places.judge(run, place.time, self.since, process_time);
             place.ready = Some(ready);
             place.time = Duration::ZERO;
         }

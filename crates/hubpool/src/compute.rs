@@ -2,7 +2,8 @@
 //!
 //! Ten workers that compute on two cores get no more done than two, and a hub that wakes up waits behind all of them. So a worker
 //! whose jobs compute takes a place before its next job, and there are as many places as cores. If the jobs of the workers that have
-//! places turn out to wait for a disk, a socket or a lock for 20 % of their time, the places are open: nobody needs one for a second.
+//! places turn out to wait for a disk, a socket or a lock for 20 % of their time, and leave cores idle by that, the places are open:
+//! nobody needs one for a second.
 //!
 //! Nothing here knows what a job is. The binding says which workers compute, and for how long.
 
@@ -11,11 +12,14 @@ use std::time::{Duration, Instant};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 
-/// After how long without an end of its jobs a worker loses its place to one that waits. loom's threads have no clock.
-const LONG_JOB: Duration = Duration::from_millis(if cfg!(loom) { u64::MAX } else { 20 });
+/// After how long without an end of its jobs a worker loses its place to one that waits. While it goes on, one more computes: with 20 ms
+/// the demo's hub is later by half. loom's threads have no clock.
+const LONG_JOB: Duration = Duration::from_millis(if cfg!(loom) { u64::MAX } else { 50 });
 
-/// Over how much time of jobs the places are judged.
+/// Over how much time of jobs the places are judged, and how many judgements in a row open them. Two workers that wait for the
+/// interpreter leave a core idle for one or two.
 const JUDGED: Duration = Duration::from_millis(60);
+const ENOUGH: u32 = 3;
 
 /// How long the places are open after jobs have been seen to wait.
 const OPEN: Duration = Duration::from_secs(1);
@@ -29,8 +33,11 @@ const OPEN: Duration = Duration::from_secs(1);
 /// let places = ComputePlaces::new(1);
 /// let place = places.try_take(0).unwrap();
 /// assert!(places.try_take(0).is_none());
-/// // The worker's thread was ready to run for a tenth of its jobs' time: they wait, and the limit ends.
-/// places.judge(Duration::from_millis(10), Duration::from_millis(100), Instant::now());
+/// // The worker's thread was ready to run for a tenth of its jobs' time, and no core was used: the jobs wait, and the limit ends.
+/// let ready = Duration::from_millis(10);
+/// for _ in 0..3 {
+///     places.judge(ready, 10 * ready, Instant::now(), || Duration::ZERO);
+/// }
 /// assert!(places.are_open(Instant::now()));
 /// places.give_back(place);
 /// ```
@@ -53,12 +60,22 @@ struct State {
     taken: Vec<Taken>,
     /// How many have ever been taken.
     count: usize,
-    /// For how long the workers with places have run jobs since the last judgement, and for how long of that their threads have run or
-    /// been ready to.
-    time: Duration,
-    ready: Duration,
+    judgement: Judgement,
     /// Until when nobody needs a place.
     open_until: Option<Instant>,
+}
+
+/// What the next judgement is made from.
+#[derive(Debug)]
+struct Judgement {
+    /// When the last one was made, and for how long the process had used cores by then.
+    since: Instant,
+    used: Duration,
+    /// For how long the workers with places have run jobs since, and for how long of that their threads have run or been ready to.
+    time: Duration,
+    ready: Duration,
+    /// How many in a row have found that jobs wait.
+    waits: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,8 +116,13 @@ impl ComputePlaces {
             state: Mutex::new(State {
                 taken: Vec::new(),
                 count: 0,
-                time: Duration::ZERO,
-                ready: Duration::ZERO,
+                judgement: Judgement {
+                    since: Instant::now(),
+                    used: Duration::ZERO,
+                    time: Duration::ZERO,
+                    ready: Duration::ZERO,
+                    waits: 0,
+                },
                 open_until: None,
             }),
             turn: Condvar::new(),
@@ -122,7 +144,7 @@ impl ComputePlaces {
         free.then(|| state.take(thread))
     }
 
-    /// Blocks the calling worker until it has a place. A worker that has ended no job for 20 ms loses its place to this one, so that
+    /// Blocks the calling worker until it has a place. A worker that has ended no job for 50 ms loses its place to this one, so that
     /// each waiter gets one. If that worker's thread was not ready to run for half of the time, its job waits, and the places open.
     /// Returns `None` if the places are open: the worker needs none then.
     ///
@@ -238,30 +260,62 @@ impl ComputePlaces {
     }
 
     /// Notes that a worker with a place has run jobs for some `time`, and for how long of that its thread has run or been `ready` to.
-    /// If that is too little for workers that compute, the places open. Any thread; it does not block.
+    /// If that is too little for workers that compute, and the process, which has `used` cores for so long, leaves some idle, the places
+    /// open. Any thread; it does not block.
     ///
     /// ```
     /// # use std::time::{Duration, Instant};
     /// let (places, now) = (hubpool::binding::ComputePlaces::new(1), Instant::now());
-    /// places.judge(Duration::from_millis(90), Duration::from_millis(100), now);
+    /// let judge = |ready, turn| {
+    ///     let time = Duration::from_millis(100);
+    ///     places.judge(Duration::from_millis(ready), time, now + turn * time, || Duration::ZERO);
+    /// };
+    /// (1..4).for_each(|turn| judge(90, turn));
     /// assert!(!places.are_open(now));
-    /// places.judge(Duration::from_millis(10), Duration::from_millis(100), now);
+    /// (4..7).for_each(|turn| judge(10, turn));
     /// assert!(places.are_open(now));
     /// assert!(!places.are_open(now + Duration::from_secs(2)));
     /// ```
-    pub fn judge(&self, ready: Duration, time: Duration, now: Instant) {
+    pub fn judge(
+        &self,
+        ready: Duration,
+        time: Duration,
+        now: Instant,
+        used: impl FnOnce() -> Duration,
+    ) {
         let mut state = self.state.lock();
-        state.time += time;
-        state.ready += ready;
-        if state.time < JUDGED {
+        let judgement = &mut state.judgement;
+        judgement.time += time;
+        judgement.ready += ready;
+        if judgement.time < JUDGED {
             return;
         }
-        if 5 * state.ready < 4 * state.time {
+        let used = used();
+        let cores = u32::try_from(self.cores).unwrap_or(u32::MAX);
+        let span = now
+            .saturating_duration_since(judgement.since)
+            .saturating_mul(cores);
+        // A worker that waits for the interpreter is not ready to run, but then another one has a core.
+        let waits = is_low(judgement.ready, judgement.time)
+            && is_low(used.saturating_sub(judgement.used), span);
+        let waits = if waits { judgement.waits + 1 } else { 0 };
+        *judgement = Judgement {
+            since: now,
+            used,
+            time: Duration::ZERO,
+            ready: Duration::ZERO,
+            waits,
+        };
+        if waits >= ENOUGH {
+            judgement.waits = 0;
             self.open(&mut state, now);
         }
-        state.time = Duration::ZERO;
-        state.ready = Duration::ZERO;
     }
+}
+
+/// Whether a part is less than four fifths of the whole.
+fn is_low(part: Duration, whole: Duration) -> bool {
+    5 * part < 4 * whole
 }
 
 #[cfg(all(test, not(loom)))]
@@ -285,29 +339,58 @@ mod tests {
     fn jobs_that_compute_open_no_places() {
         let (places, now) = (ComputePlaces::new(2), Instant::now());
         for _ in 0..100 {
-            places.judge(MS * 8, MS * 10, now);
+            places.judge(MS * 8, MS * 10, Instant::now(), || Duration::ZERO);
         }
         assert!(!places.are_open(now));
     }
 
     #[test]
-    fn jobs_that_wait_open_the_places_for_a_second() {
-        let (places, now) = (ComputePlaces::new(2), Instant::now());
-        for _ in 0..5 {
-            places.judge(MS * 7, MS * 10, now);
-            assert!(!places.are_open(now), "judged too soon");
+    fn jobs_that_wait_for_each_other_while_the_cores_are_used_open_no_places() {
+        let (places, start) = (ComputePlaces::new(2), Instant::now());
+        for turn in 1..100 {
+            // Four fifths of two cores are used.
+            let now = start + turn * JUDGED;
+            places.judge(JUDGED / 2, JUDGED, now, || turn * JUDGED * 8 / 5);
+            assert!(!places.are_open(now));
         }
-        places.judge(MS * 7, MS * 10, now);
+    }
+
+    #[test]
+    fn jobs_that_wait_open_the_places_for_a_second() {
+        let (places, start) = (ComputePlaces::new(2), Instant::now());
+        for turn in 1..=ENOUGH {
+            let now = start + turn * JUDGED;
+            assert!(!places.are_open(now), "judged too soon");
+            // Somewhat less than four fifths of two cores are used.
+            places.judge(JUDGED * 7 / 10, JUDGED, now, || turn * JUDGED * 3 / 2);
+        }
+        let now = start + ENOUGH * JUDGED;
         assert!(places.are_open(now + MS * 999));
         assert!(!places.are_open(now + MS * 1001));
     }
 
     #[test]
-    fn no_job_is_judged_twice() {
+    fn jobs_that_wait_now_and_then_open_no_places() {
         let (places, now) = (ComputePlaces::new(2), Instant::now());
-        places.judge(Duration::ZERO, JUDGED, now);
-        let later = now + 2 * OPEN;
-        places.judge(JUDGED, JUDGED, later);
+        for turn in 0..100 {
+            let ready = if turn % ENOUGH == 0 {
+                JUDGED
+            } else {
+                JUDGED / 2
+            };
+            places.judge(ready, JUDGED, now + MS * turn, || Duration::ZERO);
+            assert!(!places.are_open(now));
+        }
+    }
+
+    #[test]
+    fn no_job_is_judged_twice() {
+        let (places, start) = (ComputePlaces::new(2), Instant::now());
+        let judge = |now| places.judge(Duration::ZERO, JUDGED, now, || Duration::ZERO);
+        (1..=ENOUGH).for_each(|turn| judge(start + turn * JUDGED));
+        assert!(places.are_open(start));
+        let later = start + 2 * OPEN;
+        judge(later);
         assert!(!places.are_open(later));
     }
 
