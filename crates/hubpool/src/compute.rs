@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 
-/// After how long without an end of its jobs a worker loses its place to one that waits. While it goes on, one more computes: with 20 ms
-/// the demo's hub is later by half. loom's threads have no clock.
-const LONG_JOB: Duration = Duration::from_millis(if cfg!(loom) { u64::MAX } else { 50 });
+/// After how long without an end of its jobs a worker loses its place to one that waits. While it goes on, one more worker computes: the
+/// shorter, the later the hub; the longer, the longer jobs may wait behind long ones. loom's threads have no clock.
+const LONG_JOB: Duration = Duration::from_millis(if cfg!(loom) { u64::MAX } else { 100 });
 
 /// Over how much time of jobs the places are judged, and how many judgements in a row open them. Two workers that wait for the
 /// interpreter leave a core idle for one or two.
@@ -144,7 +144,7 @@ impl ComputePlaces {
         free.then(|| state.take(thread))
     }
 
-    /// Blocks the calling worker until it has a place. A worker that has ended no job for 50 ms loses its place to this one, so that
+    /// Blocks the calling worker until it has a place. A worker that has ended no job for 100 ms loses its place to this one, so that
     /// each waiter gets one. If that worker's thread was not ready to run for half of the time, its job waits, and the places open.
     /// Returns `None` if the places are open: the worker needs none then.
     ///

@@ -525,7 +525,11 @@ fn compute_places_that_open() {
             let places = Arc::clone(&places);
             thread::spawn(move || assert!(places.take(0, |_| (Duration::ZERO, false)).is_none()))
         });
-        places.judge(Duration::ZERO, Duration::from_secs(1), Instant::now());
+        // Jobs are seen to wait three times in a row.
+        for turn in 1..=3 {
+            let now = Instant::now() + Duration::from_secs(turn);
+            places.judge(Duration::ZERO, Duration::from_secs(1), now, || Duration::ZERO);
+        }
         for other in others {
             other.join().unwrap();
         }
