@@ -130,10 +130,14 @@ class Account(_native.Account):
             self.wake.sweep()
 
 
+#: How many times a result is told of an error, if something is raised meanwhile each time.
+_MOST_ATTEMPTS = 100
+
+
 class Failed:
     """A task that has raised, until its result has been told: the target of a message."""
 
-    __slots__ = ("_account", "_error", "_held", "_reported", "_result")
+    __slots__ = ("_account", "_attempts", "_error", "_held", "_reported", "_result")
 
     #: An error is reported where the hub would do it.
     anywhere = False
@@ -144,13 +148,18 @@ class Failed:
         self._error = error
         self._held = _native.Held(account, True)
         self._reported = False
+        self._attempts = 0
 
     def again(self) -> bool:
-        """Whether it must be delivered again, if something was raised meanwhile."""
-        return self._result is not None
+        """Whether it must be delivered again, if something was raised meanwhile.
+
+        A result that refuses an error each time would keep the hub from all else.
+        """
+        return self._result is not None and self._attempts < _MOST_ATTEMPTS
 
     def deliver(self, _result: None, _value: None, _error: None) -> None:
         """Report the error, count the task as ended, and tell its result, each once."""
+        self._attempts += 1
         try:
             if not self._reported:
                 self._reported = True
@@ -187,6 +196,11 @@ def _set_exception(result: AsyncResult[Any] | Reply, exc_info: Any) -> None:
     except RecursionError:
         # gevent copies the traceback frame by frame, the one within the other.
         result.set_exception(error, (kind, error, _outermost(traceback)))
+    except Exception:
+        # It pickles the names in it, which may be of a class that refuses that.
+        if not result.ready():
+            result.set_exception(error, (kind, error, None))
+        raise
 
 
 def _outermost(traceback: TracebackType | None) -> TracebackType | None:

@@ -174,6 +174,10 @@ class CallbackLink(HubLink):
         tell, future = self._tell, self._argument
         if tell is None:
             return
+        if self._wake.abandoned:
+            # A greenlet that was about to call it is in a child that C code has forked.
+            self.begin_anew()
+            return
         fn = _take(tell)
         if fn is not None:
             _told.discard(self)

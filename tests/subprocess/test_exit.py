@@ -58,6 +58,31 @@ from hubpool._native import Guard
 start_new_thread(Guard(endless, print), ())
 begun.wait()
 """,
+    "workers that drop functions, whose destructors take their time": """
+class Slow:
+    def __call__(self):
+        begun.set()
+    def __del__(self, sleep=time.sleep, steps=range(20000)):
+        sleep(0.002)
+        for step in steps:
+            pass
+for _ in range(4):
+    pool.spawn(Slow())
+begun.wait()
+""",
+    "workers that drop what tasks left in their contexts": """
+import contextvars
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.005)
+left = contextvars.ContextVar("left")
+def leave():
+    left.set(Slow())
+    begun.set()
+for _ in range(5):
+    pool.spawn(leave)
+begun.wait()
+""",
     "an exit from a greenlet": "pool.spawn(block); begun.wait(); raise SystemExit(0)",
 }
 

@@ -253,7 +253,7 @@ impl Batch {
     fn claims(slf: &Bound<'_, Self>, worker: Py<Worker>, tidy: bool) -> PyResult<Claims> {
         let slot = PyList::new(slf.py(), [slf.py().None()])?.unbind();
         // The ticket is the claims' affair from now on.
-        worker.get().let_go()?;
+        worker.get().let_go(slf.py())?;
         slf.get().latest.store(this_thread(), Ordering::Relaxed);
         Ok(Claims {
             batch: slf.clone().unbind(),
@@ -291,7 +291,7 @@ impl Batch {
     /// Queues a ticket that a worker took and has not begun to use.
     #[pyo3(name = "requeue")]
     fn hand_back(slf: &Bound<'_, Self>, worker: &Worker) -> PyResult<()> {
-        worker.let_go()?;
+        worker.let_go(slf.py())?;
         Self::requeue(slf);
         Ok(())
     }

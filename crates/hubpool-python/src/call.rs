@@ -1,8 +1,8 @@
-//! Calls of Python code by a native method.
+//! Python code that a native method runs: what it calls, and the destructors of what it drops.
 //!
 //! Before 3.14, CPython ends a native thread that asks for the interpreter after the end of the program: it unwinds
 //! the thread's stack. The process aborts where that meets a function of Rust's that is not said to unwind, or one
-//! that catches panics, as each native method is. A thread that calls Python code by these functions stops instead,
+//! that catches panics, as each native method is. A thread that runs Python code by these functions stops instead,
 //! for as long as the process lives.
 
 use pyo3::ffi::PyObject;
@@ -19,6 +19,7 @@ mod unwinding {
             count: usize,
             names: *mut PyObject,
         ) -> *mut PyObject;
+        pub fn Py_DecRef(object: *mut PyObject);
         pub fn PyObject_VectorcallMethod(
             name: *mut PyObject,
             args: *const *mut PyObject,
@@ -70,6 +71,14 @@ pub fn call_method<'py, const N: usize>(
     };
     std::mem::forget(stop);
     owned(name.py(), result)
+}
+
+/// Drops an object of the program's, whose destructor may run Python code.
+pub fn drop_object<T>(_py: Python<'_>, object: Py<T>) {
+    let stop = Stop;
+    // SAFETY: the thread has the interpreter, and the reference is no more used.
+    unsafe { unwinding::Py_DecRef(object.into_ptr()) };
+    std::mem::forget(stop);
 }
 
 fn owned(py: Python<'_>, result: *mut PyObject) -> PyResult<Bound<'_, PyAny>> {

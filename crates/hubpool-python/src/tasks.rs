@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::call::drop_object;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -83,6 +84,7 @@ impl Tasks {
             slot.set_item(0, py.None())?;
             let result = ended.bind(py).get_item(RESULT)?.unbind();
             worker.finish_with_value(py, self.hooks.account(py)?, result, value)?;
+            drop_object(py, ended);
         }
         if task.is_none() {
             task = worker.take_next(py)?;

@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::account::Account;
 use crate::attach::{Hold, detached, stay_away};
-use crate::call::call_method;
+use crate::call::{call_method, drop_object};
 use crate::core::{Core, Job};
 use crate::fork::Process;
 use crate::load::Load;
@@ -177,7 +177,7 @@ impl Worker {
         let mut between = self.between.lock().map_err(poisoned)?;
         let old = std::mem::replace(&mut between.context, empty);
         drop(between);
-        drop(old);
+        drop_object(py, old);
         Ok(())
     }
 
@@ -202,12 +202,14 @@ impl Worker {
         let profile = of_tasks.own(self.hooks.profile(py)?, &of_tasks.1)?;
         let trace = of_tasks.own(self.hooks.trace(py)?, &of_tasks.2)?;
         let mut between = self.between.lock().map_err(poisoned)?;
-        let old = (
+        let old = [
             std::mem::replace(&mut between.profile, profile),
             std::mem::replace(&mut between.trace, trace),
-        );
+        ];
         drop(between);
-        drop(old);
+        for hook in old {
+            drop_object(py, hook);
+        }
         Ok(())
     }
 
@@ -241,25 +243,27 @@ impl Worker {
     }
 
     /// Counts the task that was taken as ended, once.
-    fn end(&self) -> PyResult<()> {
-        let taken = {
-            let mut desk = self.desk.lock().map_err(poisoned)?;
-            desk.taken.take()
-        };
+    fn end(&self, py: Python<'_>) -> PyResult<()> {
+        let taken = self.desk.lock().map_err(poisoned)?.taken.take();
         self.core.get().pool().finish(usize::from(taken.is_some()));
+        if let Some(taken) = taken {
+            drop_object(py, taken);
+        }
         Ok(())
     }
 
     /// Lets go of the job that was taken, which somebody else answers for.
-    pub fn let_go(&self) -> PyResult<()> {
+    pub fn let_go(&self, py: Python<'_>) -> PyResult<()> {
         let taken = self.desk.lock().map_err(poisoned)?.taken.take();
-        drop(taken);
+        if let Some(taken) = taken {
+            drop_object(py, taken);
+        }
         Ok(())
     }
 
     /// Counts the task as ended, and leaves its message.
-    fn finish(&self, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
-        self.end()?;
+    fn finish(&self, py: Python<'_>, wake: Py<Wake>, message: Py<PyAny>) -> PyResult<()> {
+        self.end(py)?;
         self.keep(wake, message)
     }
 
@@ -271,7 +275,7 @@ impl Worker {
         result: Py<PyAny>,
         value: Py<PyAny>,
     ) -> PyResult<()> {
-        self.end()?;
+        self.end(py)?;
         let wake = account.get().wake.clone_ref(py);
         let value = Message::Value {
             account,
@@ -345,7 +349,7 @@ impl Worker {
             return Ok(None);
         }
         let pool = self.core.get().pool();
-        self.let_go()?;
+        self.let_go(py)?;
         let now = Instant::now();
         let may_stay = !self.desk.lock().map_err(poisoned)?.hold.is_over(now);
         if !self.must_wait(now)?
