@@ -221,7 +221,7 @@ pub fn cpu_time(thread: u32) -> CpuTime {
 }
 
 /// For how long a thread has run or been ready to run, and whether it is now.
-pub fn run_time(thread: u32) -> Option<(Duration, bool)> {
+fn run_time(thread: u32) -> Option<(Duration, bool)> {
     let read = |what| fs::read_to_string(format!("/proc/self/task/{thread}/{what}")).ok();
     // Its state comes after its name, which may have anything in it.
     let runs = read("stat")?.rsplit_once(") ")?.1.starts_with('R');

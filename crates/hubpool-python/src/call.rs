@@ -7,18 +7,13 @@
 
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyTuple};
 
 mod unwinding {
     use super::PyObject;
 
     unsafe extern "C-unwind" {
-        pub fn PyObject_Vectorcall(
-            callable: *mut PyObject,
-            args: *const *mut PyObject,
-            count: usize,
-            names: *mut PyObject,
-        ) -> *mut PyObject;
+        pub fn PyObject_CallObject(callable: *mut PyObject, args: *mut PyObject) -> *mut PyObject;
         pub fn Py_DecRef(object: *mut PyObject);
         pub fn PyObject_VectorcallMethod(
             name: *mut PyObject,
@@ -45,13 +40,10 @@ pub fn call<'py, const N: usize>(
     function: &Bound<'py, PyAny>,
     args: [&Bound<'py, PyAny>; N],
 ) -> PyResult<Bound<'py, PyAny>> {
-    let args = args.map(Bound::as_ptr);
+    let args = PyTuple::new(function.py(), args)?;
     let stop = Stop;
     // SAFETY: the thread has the interpreter, and all are alive for as long as the call.
-    let result = unsafe {
-        let names = std::ptr::null_mut();
-        unwinding::PyObject_Vectorcall(function.as_ptr(), args.as_ptr(), N, names)
-    };
+    let result = unsafe { unwinding::PyObject_CallObject(function.as_ptr(), args.as_ptr()) };
     std::mem::forget(stop);
     owned(function.py(), result)
 }

@@ -14,7 +14,6 @@ mod held;
 mod load;
 mod registration;
 mod reply;
-mod slice;
 mod task_hold;
 mod tasks;
 mod wake;

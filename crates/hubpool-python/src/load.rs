@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use hubpool::binding::{ComputePlace, ComputePlaces};
 
-use crate::attach::{process_time, ready_time, run_time, this_thread, thread_time};
-use crate::slice::Slice;
+use crate::attach::{process_time, ready_time, thread_time};
 
 /// How long jobs must have run for the thread's clock to be worth a look, and for what the system says of the thread.
 const WINDOW: Duration = Duration::from_micros(200);
@@ -29,7 +28,6 @@ pub struct Load {
     /// Whether its last jobs computed, as far as the worker can tell without a place.
     computes: bool,
     place: Option<Place>,
-    slice: Slice,
 }
 
 /// A worker's place.
@@ -49,7 +47,6 @@ impl Load {
             long: false,
             computes: false,
             place: None,
-            slice: Slice::new(),
         }
     }
 
@@ -74,13 +71,12 @@ impl Load {
         }
         if !self.computes || places.are_open(now) {
             self.give_back(places);
-            self.slice.ask(false);
             return false;
         }
         if self.place.is_none()
-            && let Some(place) = places.try_take(this_thread())
+            && let Some(place) = places.try_take()
         {
-            self.begin_turn(place);
+            self.place = Some(Place::new(place));
         }
         self.place.is_none() || self.turn_is_over(places)
     }
@@ -128,17 +124,10 @@ impl Load {
         }
         if self.computes
             && self.place.is_none()
-            && let Some(place) =
-                places.take(this_thread(), |thread| run_time(thread).unwrap_or_default())
+            && let Some(place) = places.take()
         {
-            self.begin_turn(place);
+            self.place = Some(Place::new(place));
         }
-    }
-
-    /// Notes that the worker has a place. Until its jobs compute no more, it has longer slices.
-    fn begin_turn(&mut self, place: ComputePlace) {
-        self.place = Some(Place::new(place));
-        self.slice.ask(true);
     }
 
     pub fn has_place(&self) -> bool {

@@ -31,8 +31,8 @@ const OPEN: Duration = Duration::from_secs(1);
 /// use std::time::{Duration, Instant};
 ///
 /// let places = ComputePlaces::new(1);
-/// let place = places.try_take(0).unwrap();
-/// assert!(places.try_take(0).is_none());
+/// let place = places.try_take().unwrap();
+/// assert!(places.try_take().is_none());
 /// // The worker's thread was ready to run for a tenth of its jobs' time, and no core was used: the jobs wait, and the limit ends.
 /// let ready = Duration::from_millis(10);
 /// for _ in 0..3 {
@@ -60,6 +60,8 @@ struct State {
     taken: Vec<Taken>,
     /// How many have ever been taken.
     count: usize,
+    /// How many times workers with places have ended jobs, or given a place back.
+    ended: usize,
     judgement: Judgement,
     /// Until when nobody needs a place.
     open_until: Option<Instant>,
@@ -81,18 +83,15 @@ struct Judgement {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Taken {
     number: usize,
-    /// The system's number of the worker's thread.
-    thread: u32,
     /// How many times the worker has ended jobs since.
     ended: usize,
 }
 
 impl State {
-    fn take(&mut self, thread: u32) -> ComputePlace {
+    fn take(&mut self) -> ComputePlace {
         self.count += 1;
         self.taken.push(Taken {
             number: self.count,
-            thread,
             ended: 0,
         });
         ComputePlace(self.count)
@@ -107,7 +106,7 @@ impl ComputePlaces {
     /// Makes places for so many cores.
     ///
     /// ```
-    /// assert!(hubpool::binding::ComputePlaces::new(2).try_take(0).is_some());
+    /// assert!(hubpool::binding::ComputePlaces::new(2).try_take().is_some());
     /// ```
     #[must_use]
     pub fn new(cores: usize) -> Self {
@@ -116,6 +115,7 @@ impl ComputePlaces {
             state: Mutex::new(State {
                 taken: Vec::new(),
                 count: 0,
+                ended: 0,
                 judgement: Judgement {
                     since: Instant::now(),
                     used: Duration::ZERO,
@@ -130,69 +130,52 @@ impl ComputePlaces {
         }
     }
 
-    /// Takes a place if there is one that no other worker waits for; `thread` is the system's number of the calling one. It does not
-    /// block.
+    /// Takes a place if there is one that no other worker waits for. It does not block.
     ///
     /// ```
     /// let places = hubpool::binding::ComputePlaces::new(1);
-    /// assert!(places.try_take(0).is_some());
-    /// assert!(places.try_take(0).is_none());
+    /// assert!(places.try_take().is_some());
+    /// assert!(places.try_take().is_none());
     /// ```
-    pub fn try_take(&self, thread: u32) -> Option<ComputePlace> {
+    pub fn try_take(&self) -> Option<ComputePlace> {
         let mut state = self.state.lock();
         let free = state.taken.len() < self.cores && !self.are_awaited();
-        free.then(|| state.take(thread))
+        free.then(|| state.take())
     }
 
-    /// Blocks the calling worker until it has a place. A worker that has ended no job for 100 ms loses its place to this one, so that
-    /// each waiter gets one. If that worker's thread was not ready to run for half of the time, its job waits, and the places open.
-    /// Returns `None` if the places are open: the worker needs none then.
+    /// Blocks the calling worker until it has a place. A worker that has ended no job for 100 ms loses its place to this one. Returns `None`
+    /// if the worker may run its next job without a place: the places are open, or no worker with a place has ended a job for 100 ms. The
+    /// jobs are long then, or wait for this one's.
     ///
-    /// `ready` says for how long the thread of a number has run or been ready to, which may come late, and whether it is ready now. The
-    /// worker must hold nothing that a job needs, and no job.
+    /// The worker must hold nothing that a job needs, and no job.
     ///
     /// ```
-    /// use std::time::Duration;
-    ///
     /// let places = hubpool::binding::ComputePlaces::new(1);
-    /// let first = places.take(0, |_| (Duration::ZERO, false)).unwrap();
+    /// let first = places.take().unwrap();
     /// std::thread::scope(|scope| {
-    ///     scope.spawn(|| places.take(0, |_| (Duration::ZERO, false))); // It waits for the place that comes back.
+    ///     scope.spawn(|| places.take()); // It waits for the place that comes back.
     ///     places.give_back(first);
     /// });
     /// ```
-    pub fn take(
-        &self,
-        thread: u32,
-        ready: impl Fn(u32) -> (Duration, bool),
-    ) -> Option<ComputePlace> {
+    pub fn take(&self) -> Option<ComputePlace> {
         let mut state = self.state.lock();
         let mut place = None;
         if state.taken.len() < self.cores && !self.are_awaited() {
-            place = Some(state.take(thread));
+            place = Some(state.take());
         } else {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             while place.is_none() && !state.is_open(Instant::now()) {
-                let since = Instant::now();
-                let before: Vec<_> = state
-                    .taken
-                    .iter()
-                    .map(|t| (*t, ready(t.thread).0))
-                    .collect();
+                let (since, ended, before) = (Instant::now(), state.ended, state.taken.clone());
                 state = self.turn.wait_timeout(state, LONG_JOB);
                 if state.taken.len() < self.cores {
-                    place = Some(state.take(thread));
+                    place = Some(state.take());
                 } else if since.elapsed() >= LONG_JOB {
-                    let long = |(taken, _): &(Taken, Duration)| state.taken.contains(taken);
-                    let Some((taken, ready_before)) = before.into_iter().find(long) else {
-                        continue;
-                    };
-                    let (ready_after, is_ready) = ready(taken.thread);
-                    if !is_ready && ready_after.saturating_sub(ready_before) < LONG_JOB / 2 {
-                        self.open(&mut state, Instant::now());
-                    } else {
-                        state.taken.retain(|other| *other != taken);
-                        place = Some(state.take(thread));
+                    if state.ended == ended {
+                        break;
+                    }
+                    if let Some(long) = before.iter().find(|t| state.taken.contains(t)) {
+                        state.taken.retain(|taken| taken != long);
+                        place = Some(state.take());
                     }
                 }
             }
@@ -207,13 +190,14 @@ impl ComputePlaces {
     ///
     /// ```
     /// let places = hubpool::binding::ComputePlaces::new(1);
-    /// places.give_back(places.try_take(0).unwrap());
-    /// assert!(places.try_take(0).is_some());
+    /// places.give_back(places.try_take().unwrap());
+    /// assert!(places.try_take().is_some());
     /// ```
     #[allow(clippy::needless_pass_by_value, reason = "the worker has it no longer")]
     pub fn give_back(&self, place: ComputePlace) {
         let mut state = self.state.lock();
         state.taken.retain(|taken| taken.number != place.0);
+        state.ended += 1;
         self.tell_next(&state);
     }
 
@@ -236,13 +220,15 @@ impl ComputePlaces {
     ///
     /// ```
     /// let places = hubpool::binding::ComputePlaces::new(1);
-    /// let place = places.try_take(0).unwrap();
+    /// let place = places.try_take().unwrap();
     /// assert!(places.note_end(&place));
     /// ```
     pub fn note_end(&self, place: &ComputePlace) -> bool {
         let mut state = self.state.lock();
         let taken = state.taken.iter_mut().find(|taken| taken.number == place.0);
-        taken.map(|taken| taken.ended += 1).is_some()
+        let has_place = taken.map(|taken| taken.ended += 1).is_some();
+        state.ended += usize::from(has_place);
+        has_place
     }
 
     fn open(&self, state: &mut State, now: Instant) {
@@ -329,10 +315,10 @@ mod tests {
     #[test]
     fn there_are_as_many_places_as_cores() {
         let places = ComputePlaces::new(2);
-        let mut taken = [(); 3].map(|()| places.try_take(0));
+        let mut taken = [(); 3].map(|()| places.try_take());
         assert_eq!(taken.each_ref().map(Option::is_some), [true, true, false]);
         places.give_back(taken[0].take().unwrap());
-        assert!(places.try_take(0).is_some());
+        assert!(places.try_take().is_some());
     }
 
     #[test]
@@ -395,38 +381,49 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_with_jobs_that_compute_for_long_loses_its_place() {
-        let places = ComputePlaces::new(1);
-        // The clock of a thread that is always ready to run.
-        let start = Instant::now();
-        let ready = |_| (start.elapsed(), false);
-        let first = places.take(0, ready).unwrap();
-        let second = places.take(0, ready).unwrap();
-        assert!(!places.note_end(&first));
-        assert!(places.note_end(&second));
-        places.give_back(first);
-        assert!(places.try_take(0).is_none(), "what was lost came back");
-        places.give_back(second);
-        assert!(places.try_take(0).is_some());
+    fn a_worker_whose_job_is_long_loses_its_place() {
+        let places = ComputePlaces::new(2);
+        let (long, other) = (places.try_take().unwrap(), places.try_take().unwrap());
+        let over = AtomicUsize::new(0);
+        let taken = thread::scope(|scope| {
+            scope.spawn(|| {
+                while over.load(Ordering::Relaxed) == 0 {
+                    assert!(places.note_end(&other));
+                    thread::sleep(MS);
+                }
+            });
+            let taken = places.take().unwrap();
+            over.store(1, Ordering::Relaxed);
+            taken
+        });
+        assert!(!places.note_end(&long));
+        assert!(places.note_end(&taken));
+        places.give_back(long);
+        assert!(places.try_take().is_none(), "what was lost came back");
+        places.give_back(taken);
+        assert!(places.try_take().is_some());
     }
 
     #[test]
-    fn a_job_that_waits_for_long_opens_the_places() {
+    fn where_no_job_ends_for_long_each_worker_that_waits_goes_on() {
         let places = ComputePlaces::new(1);
-        let _place = places.try_take(0);
-        assert!(places.take(0, |_| (Duration::ZERO, false)).is_none());
-        assert!(places.are_open(Instant::now()));
+        let _place = places.try_take();
+        thread::scope(|scope| {
+            for _ in 0..9 {
+                scope.spawn(|| assert!(places.take().is_none()));
+            }
+        });
+        assert!(!places.are_open(Instant::now()));
     }
 
     #[test]
     fn a_worker_that_waits_goes_first() {
         let places = ComputePlaces::new(1);
-        let place = places.try_take(0).unwrap();
+        let place = places.try_take().unwrap();
         let (taken, told) = mpsc::channel();
-        let start = Instant::now();
         thread::scope(|scope| {
             scope.spawn(|| {
-                let place = places.take(0, |_| (start.elapsed(), false));
+                let place = places.take();
                 taken.send(place.is_some()).unwrap();
             });
             while !places.are_awaited() {
@@ -434,7 +431,7 @@ mod tests {
             }
             places.give_back(place);
             // Whether the waiter is awake by now or not, the place is its.
-            assert!(places.try_take(0).is_none());
+            assert!(places.try_take().is_none());
             assert!(told.recv().unwrap());
         });
     }

@@ -497,7 +497,7 @@ fn compute_places() {
         let places = Arc::new(ComputePlaces::new(1));
         let inside = Arc::new(AtomicUsize::new(0));
         let compute = |places: &ComputePlaces, inside: &AtomicUsize| {
-            let place = places.take(0, |_| (Duration::ZERO, false));
+            let place = places.take();
             let place = place.expect("nobody has opened the places");
             assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
             thread::yield_now();
@@ -520,10 +520,10 @@ fn compute_places() {
 fn compute_places_that_open() {
     check(3, || {
         let places = Arc::new(ComputePlaces::new(1));
-        let _place = places.try_take(0).unwrap();
+        let _place = places.try_take().unwrap();
         let others = [(); 2].map(|()| {
             let places = Arc::clone(&places);
-            thread::spawn(move || assert!(places.take(0, |_| (Duration::ZERO, false)).is_none()))
+            thread::spawn(move || assert!(places.take().is_none()))
         });
         // Jobs are seen to wait three times in a row.
         for turn in 1..=3 {
@@ -535,7 +535,7 @@ fn compute_places_that_open() {
         for other in others {
             other.join().unwrap();
         }
-        assert!(places.try_take(0).is_none());
+        assert!(places.try_take().is_none());
     });
 }
 
