@@ -26,7 +26,9 @@ def test_every_file_and_test_that_is_named_is_there(document: str) -> None:
     for path, test in names:
         assert (ROOT / path).exists(), path
         if test:
-            assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
+            source = (ROOT / path).read_text(encoding="utf-8")
+            keyword = "fn" if path.endswith(".rs") else "def"
+            assert re.search(rf"\b{keyword} {test}\b", source), f"{path}::{test}"
     for link in re.findall(r"\]\(([\w./-]+)\)", text):
         assert ((ROOT / document).parent / link).exists(), link
 
