@@ -528,7 +528,9 @@ fn compute_places_that_open() {
         // Jobs are seen to wait three times in a row.
         for turn in 1..=3 {
             let now = Instant::now() + Duration::from_secs(turn);
-            places.judge(Duration::ZERO, Duration::from_secs(1), now, || Duration::ZERO);
+            places.judge(Duration::ZERO, Duration::from_secs(1), now, || {
+                Duration::ZERO
+            });
         }
         for other in others {
             other.join().unwrap();
