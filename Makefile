@@ -164,13 +164,14 @@ check: ## Check format and lints, and run the unit tests of a build that took li
 	$(PY) -m mypy
 	$(PY) -m pytest -q tests/unit
 
-lint: build lint-workflows ## Check format, lints, types, stubs and the links of the documentation [3 min].
+lint: build lint-workflows ## Check format, lints, spelling, types, stubs and the links of the documentation [3 min].
 	cargo fmt --check
 	RUSTFLAGS=-Dwarnings cargo clippy -q --workspace --all-targets
 	RUSTFLAGS=-Dwarnings cargo clippy -q --workspace --all-targets --all-features
 	RUSTDOCFLAGS=-Dwarnings cargo doc -q -p hubpool --no-deps --all-features
 	$(PY) -m ruff format --check -q
 	$(PY) -m ruff check -q
+	$(VENV)/bin/typos
 	$(PY) -m mypy
 	$(PY) -m mypy.stubtest hubpool._native
 	cd target && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pyright --verifytypes hubpool --ignoreexternal

@@ -26,9 +26,35 @@ def test_every_file_and_test_that_is_named_is_there(document: str) -> None:
     for path, test in names:
         assert (ROOT / path).exists(), path
         if test:
-            assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
+            source = (ROOT / path).read_text(encoding="utf-8")
+            keyword = "fn" if path.endswith(".rs") else "def"
+            assert re.search(rf"\b{keyword} {test}\b", source), f"{path}::{test}"
     for link in re.findall(r"\]\(([\w./-]+)\)", text):
         assert ((ROOT / document).parent / link).exists(), link
+
+
+#: Pages that are written by the rule of CONTRIBUTING.md, "Prose", as all shall be.
+PLAIN = [
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/glossary.md",
+    "docs/decisions/README.md",
+    *(
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "docs/decisions").glob("00[1-9]*.md"))
+    ),
+]
+VAGUE = re.compile(
+    r"\b(who|whoever|whom|in vain|for ever|all the same|so many|so long|of late|nobody's)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("page", PLAIN)
+def test_a_page_names_the_actor(page: str) -> None:
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text("utf-8"), flags=re.DOTALL | re.M)
+    lines = re.sub(r"`[^`\n]*`|\]\([^)\n]*\)", "", text).splitlines()
+    assert [line for line in lines if VAGUE.search(line)] == []
 
 
 def test_the_table_of_versions_has_each_that_the_package_is_for() -> None:
