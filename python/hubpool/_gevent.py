@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gevent.lock import Semaphore
 
 __all__ = [
+    "call_after_patch",
     "destroy_hub",
     "format_hub",
     "get_hub_if_exists",
@@ -122,6 +123,13 @@ def reinit_loop(loop: Any) -> None:
 def is_threading_patched() -> bool:
     """Whether :mod:`threading` makes gevent's locks."""
     return monkey.is_module_patched("threading")
+
+
+def call_after_patch(function: Callable[[Any], object]) -> None:
+    """Have the function called with each event of gevent's, such as that a module was patched."""
+    from zope.event import subscribers  # noqa: PLC0415 - where gevent.events takes them from
+
+    subscribers.append(function)
 
 
 def would_sleep(hub: Any) -> bool:
