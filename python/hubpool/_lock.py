@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import sleep
@@ -23,6 +23,8 @@ from hubpool._hub import may_wait, may_wait_here
 #: After how long, in seconds, a waiter looks again although nothing has told it: a signal handler
 #: may have broken off the release that was about to tell it, or C code may have forked.
 _LOOK_AGAIN = 0.1
+#: How long, in seconds, a lock that was handed to a waiter waits for it to come. Its hub may be busy.
+_OFFER = 0.01
 #: How long a caller pauses, in seconds, before it looks again at a lock of gevent's.
 _PAUSE = 0.001
 
@@ -41,13 +43,24 @@ def _caller() -> int:
         return 0  # The interpreter is about to end.
 
 
+class _Waiter(NamedTuple):
+    """A caller that waits for a lock."""
+
+    #: The number of the hub where it waits, if it does not block.
+    hub: int | None
+    claim: list[Any]
+    #: Whether it has found that others were faster.
+    was_late: bool
+
+
 class Lock:
     """A reentrant lock, with the interface of :class:`threading.RLock`.
 
     It belongs to a greenlet, or to a thread that has no other. A greenlet waits cooperatively; a
     thread without a hub, and a hub's own greenlet, block. It may be used wherever a signal handler
     or a finalizer runs: the step that takes it also says who has it. It goes to the waiter that
-    comes first, so a hub that runs no more keeps nobody else from it.
+    comes first. A waiter that has come too late before is handed the lock; but others take that soon
+    if the waiter's hub does not run, so a hub that runs no more keeps nobody from it.
 
     Any thread may use it. In a forked child it is free if another thread of the parent held it.
 
@@ -59,14 +72,16 @@ class Lock:
     False
     """
 
-    __slots__ = ("__weakref__", "_before", "_held", "_waiting")
+    __slots__ = ("__weakref__", "_before", "_held", "_offer", "_waiting")
 
     def __init__(self, before: Any = None) -> None:
         #: Empty if the lock is free. Else one list: the holder's number, that of its thread, and
         #: something for each time that the holder has taken the lock again.
         self._held: dict[None, list[Any]] = {}
-        #: The waiters, and the hub where each waits: one is told for each hub, one that blocks.
-        self._waiting: dict[Future[None], int | None] = {}
+        #: The waiters. Of each hub's one is told, and of those that block.
+        self._waiting: dict[Future[None], _Waiter] = {}
+        #: Empty, or what was handed to a waiter that has not come for it, and until when it may.
+        self._offer: dict[None, tuple[list[Any], float]] = {}
         #: The lock in whose place this is. A thread may just be about to take it, and let go here.
         self._before = before
         _locks.add(self)
@@ -100,6 +115,7 @@ class Lock:
         """Undo what an interrupted call has done, and let another waiter have its turn."""
         held = self._held.get(None)
         if held is claim:
+            self._offer.pop(None, None)
             del self._held[None]
         elif held is not None and held[-1] is claim:
             held.pop()
@@ -107,26 +123,44 @@ class Lock:
 
     def _wait(self, claim: list[Any], timeout: float) -> bool:
         deadline = math.inf if timeout < 0 else time.monotonic() + timeout
+        was_late = False
         while True:
             hub = self._hub_to_wait_on(claim)
             turn: Future[None] = Future()
-            self._waiting[turn] = None if hub is None else id(hub)
+            self._waiting[turn] = _Waiter(None if hub is None else id(hub), claim, was_late)
             try:
-                if self._held.setdefault(None, claim) is claim:
+                if self._take(claim):
                     return True
-                left = deadline - time.monotonic()
+                left = min(deadline - time.monotonic(), _OFFER if self._offer else _LOOK_AGAIN)
                 if left <= 0:
                     break
                 if hub is None:
-                    _block(turn, min(left, _LOOK_AGAIN))
+                    _block(turn, left)
                 else:
-                    turn.wait(min(left, _LOOK_AGAIN))
+                    turn.wait(left)
             finally:
                 self._waiting.pop(turn, None)
-            if self._held.setdefault(None, claim) is claim:
+            if self._take(claim):
                 return True
-        self._tell_waiters()  # Nobody else may have been told instead.
+            was_late = True
+        self._take_back(claim)
         return False
+
+    def _take(self, claim: list[Any]) -> bool:
+        """Take the lock if it is free, was handed to the caller, or to a waiter that does not come."""
+        if self._held.setdefault(None, claim) is claim:
+            offer = self._offer.get(None)
+            if offer is None or offer[0] is not claim:
+                return True
+            # Another waiter that found this one late may be first.
+            return self._offer.pop(None, None) is offer
+        offer = self._offer.get(None)
+        if offer is None or time.monotonic() < offer[1]:
+            return False
+        if self._offer.pop(None, None) is not offer:
+            return False
+        self._held[None] = claim
+        return True
 
     def _hub_to_wait_on(self, claim: list[Any]) -> Any:
         """Return the hub that others run on while the caller waits; ``None`` if it must block."""
@@ -148,10 +182,20 @@ class Lock:
             self._release_before()
         elif len(held) > 2:
             held.pop()
-        else:
+        elif not self._waiting or not self._hand_over():
             del self._held[None]
             if self._waiting:
                 self._tell_waiters()
+
+    def _hand_over(self) -> bool:
+        """Hand the lock to the first waiter that has come too late before; ``False`` if none has."""
+        for turn, waiter in self._waiting.copy().items():
+            if waiter.was_late and self._waiting.pop(turn, None) is not None:
+                self._offer[None] = waiter.claim, time.monotonic() + _OFFER
+                self._held[None] = waiter.claim
+                turn.settle(None, None)
+                return True
+        return False
 
     def _release_before(self) -> None:
         before = self._before
@@ -164,9 +208,9 @@ class Lock:
         if self._held:
             return
         told = set()
-        for turn, hub in self._waiting.copy().items():
-            if hub not in told and self._waiting.pop(turn, turn) is not turn:
-                told.add(hub)
+        for turn, waiter in self._waiting.copy().items():
+            if waiter.hub not in told and self._waiting.pop(turn, None) is not None:
+                told.add(waiter.hub)
                 turn.settle(None, None)
 
     __enter__ = acquire
@@ -198,6 +242,10 @@ class Lock:
             self.acquire()
 
     def _at_fork_reinit(self) -> None:
+        # What threads and handlers call for a lock that they made.
+        self.leave_to_parent()
+
+    def leave_to_parent(self) -> None:
         """In a forked child, let the lock go if a thread of the parent's held it."""
         held = self._held.get(None)
         if held is not None and held[1] != _get_thread_ident():
@@ -254,16 +302,17 @@ class LockInUse(Lock):
     def _is_owned(self) -> bool:
         return bool(self._before._is_owned())
 
-    def _at_fork_reinit(self) -> None:
-        super()._at_fork_reinit()
+    def leave_to_parent(self) -> None:
+        """Do as :meth:`Lock.leave_to_parent`."""
+        super().leave_to_parent()
         if not self._before._is_owned():
             self._before._at_fork_reinit()
 
 
 def _owns(lock: Any) -> bool:
     """Whether the caller may let another lock go; a lock without an owner does not tell."""
-    is_owned = getattr(lock, "_is_owned", lock.locked)
-    return bool(is_owned())
+    is_owned = getattr(lock, "_is_owned", None)
+    return bool(lock.locked() if is_owned is None else is_owned())
 
 
 def _block(turn: Future[None], seconds: float) -> None:
@@ -290,7 +339,7 @@ def _pause() -> None:
 
 def _after_fork_in_child() -> None:
     for lock in tuple(_locks):
-        lock._at_fork_reinit()
+        lock.leave_to_parent()
 
 
 _fork.in_child(_after_fork_in_child)
