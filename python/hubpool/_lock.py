@@ -25,7 +25,7 @@ from hubpool._hub import may_wait, may_wait_here
 _LOOK_AGAIN = 0.1
 #: How long, in seconds, a lock that was handed to a waiter waits for it to come. Its hub may be busy.
 _OFFER = 0.01
-#: How long a caller pauses, in seconds, before it looks again at a lock of gevent's.
+#: The shortest wait, in seconds: how long a caller pauses before it looks at a lock of gevent's.
 _PAUSE = 0.001
 
 _get_thread_ident = _gevent.get_thread_ident
@@ -43,6 +43,12 @@ def _caller() -> int:
         return 0  # The interpreter is about to end.
 
 
+#: What a claim to a lock consists of: the number of the caller and that of its thread, until when a
+#: lock that was handed to it waits for the caller to come, and which claim has won it by then. For
+#: each time that its holder takes the lock again, something more.
+_CALLER, _THREAD, _UNTIL, _WINNER, _LENGTH = range(5)
+
+
 class _Waiter(NamedTuple):
     """A caller that waits for a lock."""
 
@@ -51,6 +57,11 @@ class _Waiter(NamedTuple):
     claim: list[Any]
     #: Whether it has found that others were faster.
     was_late: bool
+
+
+def _wins(claim: list[Any], held: list[Any]) -> bool:
+    """Whether a claim wins a lock that was handed to the claim that holds it. It stays so."""
+    return held[_WINNER].setdefault(None, claim) is claim
 
 
 class Lock:
@@ -72,16 +83,13 @@ class Lock:
     False
     """
 
-    __slots__ = ("__weakref__", "_before", "_held", "_offer", "_waiting")
+    __slots__ = ("__weakref__", "_before", "_held", "_waiting")
 
     def __init__(self, before: Any = None) -> None:
-        #: Empty if the lock is free. Else one list: the holder's number, that of its thread, and
-        #: something for each time that the holder has taken the lock again.
+        #: Empty if the lock is free, else the claim that holds it.
         self._held: dict[None, list[Any]] = {}
         #: The waiters. Of each hub's one is told, and of those that block.
         self._waiting: dict[Future[None], _Waiter] = {}
-        #: Empty, or what was handed to a waiter that has not come for it, and until when it may.
-        self._offer: dict[None, tuple[list[Any], float]] = {}
         #: The lock in whose place this is. A thread may just be about to take it, and let go here.
         self._before = before
         _locks.add(self)
@@ -98,69 +106,77 @@ class Lock:
         :raises BlockingSwitchOutError: in a hub's own greenlet, which can not wait, if a greenlet
             of that hub has the lock.
         """
-        claim: list[Any] = [_caller(), _get_thread_ident()]
+        claim: list[Any] = [_caller(), _get_thread_ident(), 0, None]
         try:
             held = self._held.setdefault(None, claim)
             if held is claim:
                 return True
-            if held[0] == claim[0]:
+            if held[_CALLER] == claim[_CALLER] and (not held[_UNTIL] or _wins(held, held)):
                 held.append(claim)
                 return True
-            return blocking and self._wait(claim, timeout)
+            return blocking and self._wait(timeout)
         except BaseException:
             self._take_back(claim)
             raise
 
     def _take_back(self, claim: list[Any]) -> None:
-        """Undo what an interrupted call has done, and let another waiter have its turn."""
+        """Undo what a call has done that was broken off, and let another waiter have its turn."""
         held = self._held.get(None)
-        if held is claim:
-            self._offer.pop(None, None)
-            del self._held[None]
-        elif held is not None and held[-1] is claim:
-            held.pop()
+        if held is not None:
+            if held[-1] is claim:
+                held.pop()
+            elif held[_WINNER] is not None and held[_WINNER].get(None) is claim:
+                del self._held[None]
+            elif held is claim and (not held[_UNTIL] or _wins(claim, held)):
+                del self._held[None]
         self._tell_waiters()
 
-    def _wait(self, claim: list[Any], timeout: float) -> bool:
+    def _wait(self, timeout: float) -> bool:
         deadline = math.inf if timeout < 0 else time.monotonic() + timeout
         was_late = False
         while True:
-            hub = self._hub_to_wait_on(claim)
-            turn: Future[None] = Future()
-            self._waiting[turn] = _Waiter(None if hub is None else id(hub), claim, was_late)
+            # One claim to take the lock by, and one that it may be handed to, which is used once.
+            claim: list[Any] = [_caller(), _get_thread_ident(), 0, None]
+            handed: list[Any] = [*claim[:_WINNER], {}]
             try:
-                if self._take(claim):
+                hub = self._hub_to_wait_on(claim)
+                turn: Future[None] = Future()
+                self._waiting[turn] = _Waiter(None if hub is None else id(hub), handed, was_late)
+                try:
+                    if self._take(claim):
+                        return True
+                    left = min(deadline - time.monotonic(), self._patience())
+                    if left > 0:
+                        left = max(left, _PAUSE)  # The libuv loop has no shorter timers.
+                        turn.wait(left) if hub is not None else _block(turn, left)
+                finally:
+                    self._waiting.pop(turn, None)
+                if self._held.get(None) is handed and _wins(handed, handed):
                     return True
-                left = min(deadline - time.monotonic(), _OFFER if self._offer else _LOOK_AGAIN)
-                if left <= 0:
-                    break
-                if hub is None:
-                    _block(turn, left)
-                else:
-                    turn.wait(left)
-            finally:
-                self._waiting.pop(turn, None)
-            if self._take(claim):
-                return True
+            except BaseException:
+                self._take_back(claim)
+                self._take_back(handed)
+                raise
+            if time.monotonic() >= deadline:
+                self._tell_waiters()  # Nobody else may have been told instead.
+                return False
             was_late = True
-        self._take_back(claim)
-        return False
 
     def _take(self, claim: list[Any]) -> bool:
-        """Take the lock if it is free, was handed to the caller, or to a waiter that does not come."""
-        if self._held.setdefault(None, claim) is claim:
-            offer = self._offer.get(None)
-            if offer is None or offer[0] is not claim:
-                return True
-            # Another waiter that found this one late may be first.
-            return self._offer.pop(None, None) is offer
-        offer = self._offer.get(None)
-        if offer is None or time.monotonic() < offer[1]:
-            return False
-        if self._offer.pop(None, None) is not offer:
+        """Take the lock if it is free, or was handed to a claim that does not come for it."""
+        held = self._held.setdefault(None, claim)
+        if held is claim:
+            return True
+        if not held[_UNTIL] or time.monotonic() < held[_UNTIL] or not _wins(claim, held):
             return False
         self._held[None] = claim
         return True
+
+    def _patience(self) -> float:
+        """Return after how many seconds a waiter looks again."""
+        held = self._held.get(None)
+        left = 0 if held is None or not held[_UNTIL] else held[_UNTIL] - time.monotonic()
+        return left if left > 0 else _LOOK_AGAIN
 
     def _hub_to_wait_on(self, claim: list[Any]) -> Any:
         """Return the hub that others run on while the caller waits; ``None`` if it must block."""
@@ -168,7 +184,11 @@ class Lock:
         if hub is None or may_wait(hub):
             return hub
         held = self._held.get(None)
-        if held is not None and held[1] == claim[1]:
+        if (
+            held is not None
+            and held[_THREAD] == claim[_THREAD]
+            and not (held[_UNTIL] and not held[_WINNER])
+        ):
             raise BlockingSwitchOutError("a hub cannot wait for a greenlet of its own")
         return None
 
@@ -178,9 +198,9 @@ class Lock:
         :raises RuntimeError: if the caller does not have it.
         """
         held = self._held.get(None)
-        if held is None or held[0] != _caller():
+        if held is None or held[_CALLER] != _caller():
             self._release_before()
-        elif len(held) > 2:
+        elif len(held) > _LENGTH:
             held.pop()
         elif not self._waiting or not self._hand_over():
             del self._held[None]
@@ -191,7 +211,7 @@ class Lock:
         """Hand the lock to the first waiter that has come too late before; ``False`` if none has."""
         for turn, waiter in self._waiting.copy().items():
             if waiter.was_late and self._waiting.pop(turn, None) is not None:
-                self._offer[None] = waiter.claim, time.monotonic() + _OFFER
+                waiter.claim[_UNTIL] = time.monotonic() + _OFFER
                 self._held[None] = waiter.claim
                 turn.settle(None, None)
                 return True
@@ -224,15 +244,15 @@ class Lock:
 
     def _is_owned(self) -> bool:
         held = self._held.get(None)
-        return held is not None and held[0] == _caller()
+        return held is not None and held[_CALLER] == _caller()
 
     def _release_save(self) -> int:
         # For conditions: let go however often it was taken, and take it as often again.
         held = self._held.get(None)
-        if held is None or held[0] != _caller():
+        if held is None or held[_CALLER] != _caller():
             raise RuntimeError("cannot release un-acquired lock")
-        times = len(held) - 1
-        del held[2:]
+        times = len(held) - _LENGTH + 1
+        del held[_LENGTH:]
         self.release()
         return times
 
@@ -248,7 +268,7 @@ class Lock:
     def leave_to_parent(self) -> None:
         """In a forked child, let the lock go if a thread of the parent's held it."""
         held = self._held.get(None)
-        if held is not None and held[1] != _get_thread_ident():
+        if held is not None and held[_THREAD] != _get_thread_ident():
             del self._held[None]
         # The hub's greenlets go on in the child, and look again.
         while self._waiting:
