@@ -7,6 +7,7 @@ version of gevent can break stands here.
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
@@ -127,9 +128,8 @@ def is_threading_patched() -> bool:
 
 def call_after_patch(function: Callable[[Any], object]) -> None:
     """Have the function called with each event of gevent's, such as that a module was patched."""
-    from zope.event import subscribers  # noqa: PLC0415 - where gevent.events takes them from
-
-    subscribers.append(function)
+    # Where gevent.events has them from, which takes long to import.
+    import_module("zope.event").subscribers.append(function)
 
 
 def would_sleep(hub: Any) -> bool:

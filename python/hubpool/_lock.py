@@ -23,7 +23,7 @@ from hubpool._hub import may_wait, may_wait_here
 #: After how long, in seconds, a waiter looks again although nothing has told it: a signal handler
 #: may have broken off the release that was about to tell it, or C code may have forked.
 _LOOK_AGAIN = 0.1
-#: How long, in seconds, a lock that was handed to a waiter waits for it to come. Its hub may be busy.
+#: How long, in seconds, a lock that was handed to a waiter waits for it. Its hub may be busy.
 _OFFER = 0.01
 #: The shortest wait, in seconds: how long a caller pauses before it looks at a lock of gevent's.
 _PAUSE = 0.001
@@ -64,13 +64,20 @@ def _wins(claim: list[Any], held: list[Any]) -> bool:
     return held[_WINNER].setdefault(None, claim) is claim
 
 
+def _holds(claim: list[Any], held: list[Any]) -> bool:
+    """Whether a claim holds a lock that this one holds, or has won it."""
+    if held is claim:
+        return not held[_UNTIL] or _wins(claim, held)
+    return held[_WINNER] is not None and held[_WINNER].get(None) is claim
+
+
 class Lock:
     """A reentrant lock, with the interface of :class:`threading.RLock`.
 
     It belongs to a greenlet, or to a thread that has no other. A greenlet waits cooperatively; a
     thread without a hub, and a hub's own greenlet, block. It may be used wherever a signal handler
     or a finalizer runs: the step that takes it also says who has it. It goes to the waiter that
-    comes first. A waiter that has come too late before is handed the lock; but others take that soon
+    comes first. A waiter that has come too late before is handed the lock. Others take that soon
     if the waiter's hub does not run, so a hub that runs no more keeps nobody from it.
 
     Any thread may use it. In a forked child it is free if another thread of the parent held it.
@@ -122,13 +129,10 @@ class Lock:
     def _take_back(self, claim: list[Any]) -> None:
         """Undo what a call has done that was broken off, and let another waiter have its turn."""
         held = self._held.get(None)
-        if held is not None:
-            if held[-1] is claim:
-                held.pop()
-            elif held[_WINNER] is not None and held[_WINNER].get(None) is claim:
-                del self._held[None]
-            elif held is claim and (not held[_UNTIL] or _wins(claim, held)):
-                del self._held[None]
+        if held is not None and held[-1] is claim:
+            held.pop()
+        elif held is not None and _holds(claim, held):
+            del self._held[None]
         self._tell_waiters()
 
     def _wait(self, timeout: float) -> bool:
@@ -208,7 +212,7 @@ class Lock:
                 self._tell_waiters()
 
     def _hand_over(self) -> bool:
-        """Hand the lock to the first waiter that has come too late before; ``False`` if none has."""
+        """Hand the lock to the first waiter that was late; return whether there was one."""
         for turn, waiter in self._waiting.copy().items():
             if waiter.was_late and self._waiting.pop(turn, None) is not None:
                 waiter.claim[_UNTIL] = time.monotonic() + _OFFER

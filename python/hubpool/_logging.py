@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib import import_module
 from threading import Condition
 from typing import Any
-
-from gevent.thread import LockType
 
 from hubpool import _cpython, _gevent
 from hubpool._lock import Lock, LockInUse
 
+#: What a patched :class:`threading.Lock` is.
+_lock_type = import_module("gevent.thread").LockType
 _create_lock = logging.Handler.createLock
 _guard = _gevent.new_rlock()
 _is_installed = False
@@ -50,7 +51,7 @@ def install() -> None:
     with _guard:
         if _is_installed:
             return
-        logging.Handler.createLock = _create_own_lock  # type: ignore[method-assign]
+        logging.Handler.createLock = _create_own_lock  # type: ignore[method-assign, assignment]
         module = _cpython.logging_lock()
         _cpython.set_logging_lock(_successor(module, _ModuleLock, _ModuleLockInUse))
         for handler in _cpython.logging_handlers():
@@ -59,11 +60,9 @@ def install() -> None:
         _is_installed = True
 
 
-def _successor(
-    lock: Any, kind: type[Lock] = Lock, kind_in_use: type[LockInUse] = LockInUse
-) -> Any:
+def _successor(lock: Any, kind: type[Lock] = Lock, kind_in_use: type[LockInUse] = LockInUse) -> Any:
     """Return the lock that comes in the place of another one. An unknown kind of lock stays."""
-    block = getattr(lock, "_block", None)
+    block: Any = getattr(lock, "_block", None)
     if isinstance(lock, Lock) or not hasattr(block, "linkcount"):
         return lock
     return (kind_in_use if block.locked() or block.linkcount() else kind)(lock)
@@ -89,7 +88,7 @@ class _Queue:
             queue = vars(handler)["queue"]
         except KeyError:
             raise AttributeError("queue") from None
-        if type(getattr(queue, "mutex", None)) is LockType:
+        if type(getattr(queue, "mutex", None)) is _lock_type:
             _make_queue_safe(queue)
         return queue
 
