@@ -359,6 +359,17 @@ class _WorkerGreenlet(_Worker):
 
     def _prepare(self) -> bool:
         from_thread.belongs_to(self._account.hub)
+        initializer = self._crew.initializer
+        if initializer is not None:
+            try:
+                initializer()
+            except BaseException:
+                error = ((self, initializer), sys.exc_info())
+                self._account.wake.call(partial(self._account.handle_error, error))
+                raise
+            finally:
+                # The traceback refers to this frame.
+                del self, initializer
         return True
 
     def runs(self, result: Any) -> bool:

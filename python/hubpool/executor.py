@@ -9,6 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.thread import BrokenThreadPool
+from contextvars import copy_context
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
@@ -39,6 +40,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     :class:`concurrent.futures.ThreadPoolExecutor` of the same CPython. So on CPython 3.14
     and later a subclass may override ``prepare_context`` and ``BROKEN``.
 
+    A task starts in a copy of the context (see :mod:`contextvars`) that the initializer has left
+    in its thread. With *copy_context* it starts in a copy of its submitter's instead.
+
     As with gevent's executor, a task that a greenlet has submitted keeps the hub's loop from
     ending: greenlets may wait for what the task will do, and :func:`gevent.wait` waits for it.
 
@@ -63,6 +67,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         thread_name_prefix: str = "",
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
+        *,
+        copy_context: bool = False,
         **ctxkwargs: Any,
     ) -> None:
         _check_max_workers(max_workers)
@@ -72,6 +78,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         self._thread_name_prefix = _cpython.name_prefix(self)
         self._initializer: Any = initializer
         self._initargs = initargs
+        self._copy_context = copy_context
         self._broken: Any = False
         self._shutdown = False
         contexts = _cpython.worker_contexts(self)
@@ -130,9 +137,10 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             raise self._refusal()
         core = self._core
         contexts = self._contexts
-        future: Future[_T] = Future(
-            (fn, args, kwargs) if contexts is None else contexts.work(fn, args, kwargs)
-        )
+        work: Any = (fn, args, kwargs)
+        if self._copy_context:
+            work = (copy_context().run, (fn, *args), kwargs)
+        future: Future[_T] = Future(work if contexts is None else contexts.work(*work))
         future.hold = shared_hold() or hold_loops()
         try:
             # A thread with an initializer may take its time, or fail: others may
