@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import cache
 from importlib import import_module
+from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -117,6 +119,8 @@ else:
 
 _LOGGING = "in a patched program, tasks that log may hang"
 
+_TRACED = "where a tracer wraps the standard library's executor, a submission to hubpool's fails"
+
 _NEW_EXECUTOR = "hubpool.ThreadPoolExecutor() raises AttributeError"
 
 #: Every private name that hubpool uses on each CPython from 3.10 on.
@@ -134,6 +138,17 @@ NAMES: tuple[Name, ...] = (
     *(
         Name("threading", f"Condition().{name}", _LOGGING)
         for name in ("_lock", "_is_owned", "_release_save", "_acquire_restore")
+    ),
+    *(
+        Name("concurrent.futures.thread", path, _TRACED)
+        for path in (
+            "_global_shutdown_lock",
+            "ThreadPoolExecutor()._shutdown_lock",
+            "ThreadPoolExecutor()._broken",
+            "ThreadPoolExecutor()._shutdown",
+            "ThreadPoolExecutor()._work_queue",
+            "ThreadPoolExecutor._adjust_thread_count",
+        )
     ),
     Name("concurrent.futures.thread", "ThreadPoolExecutor()._max_workers", _NEW_EXECUTOR),
     Name("concurrent.futures.thread", "ThreadPoolExecutor()._thread_name_prefix", _NEW_EXECUTOR),
@@ -202,6 +217,40 @@ def worker_contexts(executor: Any) -> tuple[Callable[[], Any], Callable[..., Any
     if getattr(prepare, "__func__", prepare) is standard.prepare_context.__func__:
         return None
     return executor._create_worker_context, executor._resolve_work_item_task
+
+
+def executors_lock() -> Any:
+    """Return the lock that the standard library's ``submit`` takes for all executors."""
+    return _executors()._global_shutdown_lock
+
+
+def set_executors_lock(lock: Any) -> None:
+    """Have the standard library's executors use this lock."""
+    _executors()._global_shutdown_lock = lock
+
+
+def _executors() -> Any:
+    return import_module("concurrent.futures.thread")
+
+
+@cache
+def code_of_submit() -> CodeType:
+    """Return the bytecode of ``ThreadPoolExecutor.submit`` as the interpreter has compiled it."""
+    spec = _executors().__spec__
+    code: CodeType = spec.loader.get_code(spec.name)
+    for name in ("ThreadPoolExecutor", "submit"):
+        code = next(
+            each for each in code.co_consts if isinstance(each, CodeType) and each.co_name == name
+        )
+    return code
+
+
+def work_of(item: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """Return the function, arguments and keywords that the standard library's ``submit`` queues."""
+    if sys.version_info >= (3, 14):
+        work: tuple[Any, tuple[Any, ...], dict[str, Any]] = item.task
+        return work
+    return item.fn, item.args, item.kwargs
 
 
 def logging_lock() -> Any:

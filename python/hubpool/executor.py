@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from gevent.hub import get_hub
 
-from hubpool import _cpython, _exit, _fork
+from hubpool import _cpython, _exit, _fork, _wrapped_submit
 from hubpool._callback import call_all, join_callbacks
 from hubpool._check import MOST_WORKERS, check_seconds, class_name
 from hubpool._executor_worker import BROKEN, ExecutorCrew, ExecutorThread, WorkerContexts
@@ -41,7 +41,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     and later a subclass may override ``prepare_context`` and ``BROKEN``.
 
     A task starts in a copy of the context (see :mod:`contextvars`) that the initializer has left
-    in its thread. With *copy_context* it starts in a copy of its submitter's instead.
+    in its thread. With *copy_context* it starts in a copy of its submitter's instead. What wraps
+    the standard library's ``submit``, as tracers do, also wraps the tasks of this class.
 
     As with gevent's executor, a task that a greenlet has submitted keeps the hub's loop from
     ending: greenlets may wait for what the task will do, and :func:`gevent.wait` waits for it.
@@ -138,8 +139,10 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         core = self._core
         contexts = self._contexts
         work: Any = (fn, args, kwargs)
+        if _wrapped_submit.is_wrapped():
+            work = _wrapped_submit.wrap(self, *work)
         if self._copy_context:
-            work = (copy_context().run, (fn, *args), kwargs)
+            work = (copy_context().run, (work[0], *work[1]), work[2])
         future: Future[_T] = Future(work if contexts is None else contexts.work(*work))
         future.hold = shared_hold() or hold_loops()
         try:
