@@ -73,6 +73,8 @@ def log_everywhere(pool, count=20, tasks=None):
         for result in [*results, *futures, *spawned]:
             result.get()
     join()
+    # A daemon's thread that has switched greenlets may crash greenlet as the interpreter ends it.
+    pool.kill()
     return [*names, *greenlets, "thread", "executor 0", "executor 1"]
 """
 WORKERS = (
