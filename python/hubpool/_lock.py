@@ -25,6 +25,8 @@ from hubpool._hub import may_wait, may_wait_here
 _LOOK_AGAIN = 0.1
 #: How long, in seconds, a lock that was handed to a waiter waits for it. Its hub may be busy.
 _OFFER = 0.01
+#: How long, in seconds, those that wait for a lock of gevent's come before those that come later.
+_LONGEST_LINE = 1.0
 #: The shortest wait, in seconds: how long a caller pauses before it looks at a lock of gevent's.
 _PAUSE = 0.001
 
@@ -296,9 +298,12 @@ class LockInUse(Lock):
         deadline = math.inf if timeout < 0 else time.monotonic() + timeout
         if not super().acquire(blocking, timeout):
             return False
+        # A thread that lets the other lock go while greenlets wait for it makes gevent forget them.
+        # Those that gevent has forgotten before never come.
+        end_of_line = time.monotonic() + _LONGEST_LINE
         taken = False
         try:
-            while not (taken := not before._block.locked() and bool(before.acquire(False))):
+            while not (taken := self._is_free(end_of_line) and bool(before.acquire(False))):
                 if not blocking or time.monotonic() > deadline:
                     break
                 _pause()
@@ -308,6 +313,11 @@ class LockInUse(Lock):
         return taken
 
     __enter__ = acquire
+
+    def _is_free(self, end_of_line: float) -> bool:
+        """Whether the other lock is free, and its waiters have had their turn."""
+        block = self._before._block
+        return not block.locked() and (not block.linkcount() or time.monotonic() > end_of_line)
 
     def release(self) -> None:
         """Do as :meth:`Lock.release`."""
