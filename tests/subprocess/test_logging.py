@@ -80,8 +80,8 @@ WORKERS = (
     "log_to(logging.StreamHandler(stream))\n"
     "check(stream, log_everywhere(hubpool.ThreadPool({})), 20)"
 )
-#: CPython before 3.14 ends the threads of daemons at its exit. Where such a thread has had a hub, as
-#: those of tasks that wait cooperatively, greenlet may crash then.
+#: CPython before 3.14 ends the threads of daemons at its exit. Where such a thread has had a hub,
+#: as those of tasks that wait cooperatively, greenlet may crash then.
 END = "\nsys.stdout.flush(), sys.stderr.flush(), os._exit(0)"
 #: What a program does, and what it prints.
 PROGRAMS = {
