@@ -85,7 +85,7 @@ $(CLIENTS)/.clients $(CLIENTS)/.clients-quick: pyproject.toml
 	$(CLIENTS)/bin/python -m pip install -q --group $(patsubst .%,%,$(@F))
 	touch $@
 
-clients: build $(CLIENTS)/.clients ## Run uWSGI, gunicorn, debugpy, s3transfer, dask and coverage on hubpool [6 min].
+clients: build $(CLIENTS)/.clients ## Run uWSGI, gunicorn, debugpy, s3transfer, dask, coverage and three tracers on hubpool [7 min].
 	$(CLIENTS)/bin/python -m pip install -q --force-reinstall --no-deps $(TARGET)/wheels/*.whl
 	$(CLIENTS)/bin/python -m pytest -q tests/clients
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import cache
 from importlib import import_module
+from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -115,6 +117,10 @@ elif sys.version_info >= (3, 13):
 else:
     _OF_THREADS += ("_reset_internal_locks", "_tstate_lock")
 
+_LOGGING = "in a patched program, tasks that log may hang"
+
+_TRACED = "where a tracer wraps the standard library's executor, a submission to hubpool's fails"
+
 _NEW_EXECUTOR = "hubpool.ThreadPoolExecutor() raises AttributeError"
 
 #: Every private name that hubpool uses on each CPython from 3.10 on.
@@ -124,6 +130,26 @@ NAMES: tuple[Name, ...] = (
     _TRACE_HOOK,
     *(Name(LOOKUP_MODULE, name, _LOOKUP) for name in sorted(LOOKUPS)),
     *(Name("threading", f"Thread().{name}", _THREAD) for name in _OF_THREADS),
+    *(
+        Name("logging", name, _LOGGING)
+        for name in ("_lock", "_handlerList", "_at_fork_reinit_lock_weakset")
+    ),
+    Name("threading", "_PyRLock()._block", _LOGGING),
+    *(
+        Name("threading", f"Condition().{name}", _LOGGING)
+        for name in ("_lock", "_is_owned", "_release_save", "_acquire_restore")
+    ),
+    *(
+        Name("concurrent.futures.thread", path, _TRACED)
+        for path in (
+            "_global_shutdown_lock",
+            "ThreadPoolExecutor()._shutdown_lock",
+            "ThreadPoolExecutor()._broken",
+            "ThreadPoolExecutor()._shutdown",
+            "ThreadPoolExecutor()._work_queue",
+            "ThreadPoolExecutor._adjust_thread_count",
+        )
+    ),
     Name("concurrent.futures.thread", "ThreadPoolExecutor()._max_workers", _NEW_EXECUTOR),
     Name("concurrent.futures.thread", "ThreadPoolExecutor()._thread_name_prefix", _NEW_EXECUTOR),
 )
@@ -191,6 +217,79 @@ def worker_contexts(executor: Any) -> tuple[Callable[[], Any], Callable[..., Any
     if getattr(prepare, "__func__", prepare) is standard.prepare_context.__func__:
         return None
     return executor._create_worker_context, executor._resolve_work_item_task
+
+
+def executors_lock() -> Any:
+    """Return the lock that the standard library's ``submit`` takes for all executors."""
+    return _executors()._global_shutdown_lock
+
+
+def set_executors_lock(lock: Any) -> None:
+    """Have the standard library's executors use this lock."""
+    _executors()._global_shutdown_lock = lock
+
+
+def _executors() -> Any:
+    return import_module("concurrent.futures.thread")
+
+
+@cache
+def code_of_submit() -> CodeType:
+    """Return the bytecode of ``ThreadPoolExecutor.submit`` as the interpreter has compiled it."""
+    spec = _executors().__spec__
+    code: CodeType = spec.loader.get_code(spec.name)
+    for name in ("ThreadPoolExecutor", "submit"):
+        code = next(
+            each for each in code.co_consts if isinstance(each, CodeType) and each.co_name == name
+        )
+    return code
+
+
+def work_of(item: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """Return the function, arguments and keywords that the standard library's ``submit`` queues."""
+    if sys.version_info >= (3, 14):
+        work: tuple[Any, tuple[Any, ...], dict[str, Any]] = item.task
+        return work
+    return item.fn, item.args, item.kwargs
+
+
+def logging_lock() -> Any:
+    """Return the lock of the module :mod:`logging`."""
+    return _logging()._lock
+
+
+def set_logging_lock(lock: Any) -> None:
+    """Have :mod:`logging` use this lock."""
+    _logging()._lock = lock
+
+
+def logging_handlers() -> set[Any]:
+    """Return all handlers that there are: programs use those on that a configuration has closed."""
+    module = _logging()
+    known = {ref() for ref in tuple(module._handlerList)}
+    while True:
+        try:
+            known.update(module._at_fork_reinit_lock_weakset)
+        except RuntimeError:
+            continue  # Another thread has just made one.
+        return known - {None}
+
+
+def _logging() -> Any:
+    return import_module("logging")
+
+
+def condition_lock(condition: threading.Condition) -> Any:
+    """Return the lock of a condition."""
+    return condition._lock  # type: ignore[attr-defined] # a private name
+
+
+def set_condition_lock(condition: Any, lock: Any) -> None:
+    """Have a condition use this lock, which must have all that :class:`threading.RLock` has."""
+    condition._lock = lock
+    condition.acquire, condition.release = lock.acquire, lock.release
+    condition._is_owned = lock._is_owned
+    condition._release_save, condition._acquire_restore = lock._release_save, lock._acquire_restore
 
 
 # What every worker needs of `threading` is looked for at once, and not in the first worker.

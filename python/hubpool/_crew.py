@@ -8,6 +8,8 @@ from hubpool._limit import thread_limit
 from hubpool._native import Registration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hubpool._account import Account
     from hubpool._native import Core
     from hubpool._worker import _WorkerGreenlet
@@ -76,10 +78,15 @@ class Crew:
 class PoolCrew(Crew):
     """The threads of a :class:`ThreadPool`, and what they need to know of it."""
 
-    __slots__ = ("account", "hub", "idle_task_timeout", "kind", "maps")
+    __slots__ = ("account", "hub", "idle_task_timeout", "initializer", "kind", "maps")
 
     def __init__(
-        self, core: Core, account: Account, kind: type[_WorkerGreenlet], idle_task_timeout: float
+        self,
+        core: Core,
+        account: Account,
+        kind: type[_WorkerGreenlet],
+        idle_task_timeout: float,
+        initializer: Callable[[], object] | None,
     ) -> None:
         super().__init__(core)
         self.account = account
@@ -88,6 +95,8 @@ class PoolCrew(Crew):
         #: The pool's maps that are at work.
         self.maps: set[Any] = set()
         self.idle_task_timeout = idle_task_timeout
+        #: What each thread calls before its first task.
+        self.initializer = initializer
 
     def _start(self, _first_job: Any, registration: Registration) -> bool:
         worker = self.kind(self)

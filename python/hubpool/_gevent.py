@@ -7,6 +7,7 @@ version of gevent can break stands here.
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gevent.lock import Semaphore
 
 __all__ = [
+    "call_after_patch",
     "destroy_hub",
     "format_hub",
     "get_hub_if_exists",
@@ -122,6 +124,12 @@ def reinit_loop(loop: Any) -> None:
 def is_threading_patched() -> bool:
     """Whether :mod:`threading` makes gevent's locks."""
     return monkey.is_module_patched("threading")
+
+
+def call_after_patch(function: Callable[[Any], object]) -> None:
+    """Have the function called with each event of gevent's, such as that a module was patched."""
+    # Where gevent.events has them from, which takes long to import.
+    import_module("zope.event").subscribers.append(function)
 
 
 def would_sleep(hub: Any) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
+
+from hubpool import _gevent
 
 _SETTING = "hubpool.ThreadPool"
 #: What :mod:`gevent.threadpool` has, and hubpool in its place.
@@ -36,3 +39,30 @@ def patch() -> None:
         setattr(gevent.threadpool, name, getattr(hubpool, name))
     gevent.config.threadpool = _SETTING
     os.environ["GEVENT_THREADPOOL"] = _SETTING
+
+
+#: The variable of the environment that leaves the locks of :mod:`logging` alone, if it is "0".
+_LOGGING_SETTING = "HUBPOOL_PATCH_LOGGING"
+_awaits_patch = False
+
+
+def before_worker() -> None:
+    """Make a patched program ready for one more worker. Any thread; it does not block.
+
+    A program that is patched later becomes ready then.
+    """
+    global _awaits_patch  # noqa: PLW0603 - it is done once
+    if os.environ.get(_LOGGING_SETTING) == "0":
+        return
+    if _gevent.is_threading_patched():
+        from hubpool import _logging  # noqa: PLC0415 - only a patched program needs it
+
+        _logging.install()
+    elif not _awaits_patch:
+        _awaits_patch = True
+        _gevent.call_after_patch(_after_patch)
+
+
+def _after_patch(_event: Any) -> None:
+    if _gevent.is_threading_patched():
+        before_worker()

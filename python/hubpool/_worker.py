@@ -18,6 +18,7 @@ from hubpool._gevent_threadpool import TaskHooks
 from hubpool._hub import mark_worker_thread
 from hubpool._limit import thread_limit
 from hubpool._native import Batch, Claims, Registration, TaskHold, Tasks, Wake, Worker, name_thread
+from hubpool._patch import before_worker
 from hubpool._report import Unretrieved
 from hubpool._worker_thread import WorkerThread
 
@@ -93,6 +94,7 @@ class _Worker(TaskHooks, greenlet):
         """Start the thread, whose registration with the core is its own affair from then on."""
         self._registration = registration
         try:
+            before_worker()
             self._join_crew()
             _gevent.start_new_thread(self._begin, ())
         except BaseException:
@@ -357,6 +359,17 @@ class _WorkerGreenlet(_Worker):
 
     def _prepare(self) -> bool:
         from_thread.belongs_to(self._account.hub)
+        initializer = self._crew.initializer
+        if initializer is not None:
+            try:
+                initializer()
+            except BaseException:
+                error = ((self, initializer), sys.exc_info())
+                self._account.wake.call(partial(self._account.handle_error, error))
+                raise
+            finally:
+                # The traceback refers to this frame.
+                del self, initializer
         return True
 
     def runs(self, result: Any) -> bool:

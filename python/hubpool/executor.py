@@ -9,12 +9,13 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.thread import BrokenThreadPool
+from contextvars import copy_context
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
 from gevent.hub import get_hub
 
-from hubpool import _cpython, _exit, _fork
+from hubpool import _cpython, _exit, _fork, _wrapped_submit
 from hubpool._callback import call_all, join_callbacks
 from hubpool._check import MOST_WORKERS, check_seconds, class_name
 from hubpool._executor_worker import BROKEN, ExecutorCrew, ExecutorThread, WorkerContexts
@@ -38,6 +39,10 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     thread has a hub. Arguments, defaults and errors are those of
     :class:`concurrent.futures.ThreadPoolExecutor` of the same CPython. So on CPython 3.14
     and later a subclass may override ``prepare_context`` and ``BROKEN``.
+
+    A task starts in a copy of the context (see :mod:`contextvars`) that the initializer has left
+    in its thread. With *copy_context* it starts in a copy of its submitter's instead. What wraps
+    the standard library's ``submit``, as tracers do, also wraps the tasks of this class.
 
     As with gevent's executor, a task that a greenlet has submitted keeps the hub's loop from
     ending: greenlets may wait for what the task will do, and :func:`gevent.wait` waits for it.
@@ -63,6 +68,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         thread_name_prefix: str = "",
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
+        *,
+        copy_context: bool = False,
         **ctxkwargs: Any,
     ) -> None:
         _check_max_workers(max_workers)
@@ -72,6 +79,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         self._thread_name_prefix = _cpython.name_prefix(self)
         self._initializer: Any = initializer
         self._initargs = initargs
+        self._copy_context = copy_context
         self._broken: Any = False
         self._shutdown = False
         contexts = _cpython.worker_contexts(self)
@@ -130,9 +138,12 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             raise self._refusal()
         core = self._core
         contexts = self._contexts
-        future: Future[_T] = Future(
-            (fn, args, kwargs) if contexts is None else contexts.work(fn, args, kwargs)
-        )
+        work: Any = (fn, args, kwargs)
+        if _wrapped_submit.is_wrapped():
+            work = _wrapped_submit.wrap(self, *work)
+        if self._copy_context:
+            work = (copy_context().run, (work[0], *work[1]), work[2])
+        future: Future[_T] = Future(work if contexts is None else contexts.work(*work))
         future.hold = shared_hold() or hold_loops()
         try:
             # A thread with an initializer may take its time, or fail: others may

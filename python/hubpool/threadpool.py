@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
+from functools import partial
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
@@ -95,6 +96,11 @@ class ThreadPool(GroupMappingMixin):
     asks for the result: ``report_errors`` says whether ``"always"``, or only if the
     result is dropped and nobody has asked (``"unretrieved"``), or ``"never"``.
 
+    Each thread calls ``initializer(*initargs)`` before its first task. If that raises an
+    :exc:`Exception`, it is reported to ``hub.handle_error``, the thread ends, and if the pool has
+    no other, what is queued raises :exc:`RuntimeError`. The next submission starts a thread again.
+    What the initializer leaves in thread-local values its thread's tasks find.
+
     In the pool that gevent makes for a hub, names are looked up (``socket.getaddrinfo``
     and the like) by threads beside its own, so that they never wait for other tasks.
 
@@ -103,7 +109,8 @@ class ThreadPool(GroupMappingMixin):
 
     Raises :exc:`TypeError` if ``maxsize`` is not an integer,
     :exc:`ValueError` if it is negative, the same for an ``idle_task_timeout``
-    that is no number and a ``report_errors`` that is no choice, and
+    that is no number, a ``report_errors`` that is no choice and an ``initializer`` that cannot be
+    called, and
     :exc:`AttributeError` if the hub has been destroyed.
 
     >>> pool = ThreadPool(2)
@@ -124,6 +131,7 @@ class ThreadPool(GroupMappingMixin):
         "_core",
         "_crew",
         "_idle_task_timeout",
+        "_initializer",
         "_intake",
         "_lookups",
         "_maps",
@@ -139,7 +147,7 @@ class ThreadPool(GroupMappingMixin):
 
     _WorkerGreenlet: type[_WorkerGreenlet] = _WorkerGreenlet
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a pool is made with
         self,
         maxsize: int,
         hub: Any = None,
@@ -147,10 +155,15 @@ class ThreadPool(GroupMappingMixin):
         *,
         copy_context: bool = False,
         report_errors: ReportErrors = "always",
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
     ) -> None:
         check_maxsize(maxsize)
         check_report_errors(report_errors)
         check_seconds("idle_task_timeout", idle_task_timeout, may_be_none=False)
+        if initializer is not None:
+            check_callable("initializer", initializer)
+        self._initializer = None if initializer is None else partial(initializer, *initargs)
         _fork.settle()
         self.hub: Any = get_hub() if hub is None else hub
         if self.hub.loop is None:
@@ -174,7 +187,9 @@ class ThreadPool(GroupMappingMixin):
         slots = Semaphore(maxsize + 1, self.hub)
         self._available_worker_threads_greenlet_sem = slots
         self._account = Account(self.hub, slots, self._report_errors)
-        crew = PoolCrew(core, self._account, self._WorkerGreenlet, self._idle_task_timeout)
+        crew = PoolCrew(
+            core, self._account, self._WorkerGreenlet, self._idle_task_timeout, self._initializer
+        )
         self._crew = crew
         self._worker_greenlets: set[_WorkerGreenlet] = crew.workers
         self._intake = Intake(self, self._account)

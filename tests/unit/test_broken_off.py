@@ -21,6 +21,7 @@ import hubpool
 from hubpool._account import Failed
 from hubpool._hub import HubWake
 from hubpool._limit import thread_limit
+from hubpool._lock import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -323,3 +324,64 @@ def test_a_map_on_a_new_pool(method: str) -> None:
         assert len(list(getattr(pool, method)(abs, [1, 2, 3]))) == 3
 
     assert _everywhere(lambda: hubpool.ThreadPool(1), run, _is_whole) > 20
+
+
+def _held() -> tuple[Lock, gevent.Greenlet[[], None]]:
+    """Return a lock that a greenlet has for a moment."""
+    lock = Lock()
+
+    def hold() -> None:
+        with lock:
+            gevent.sleep(0.001)
+
+    holder = gevent.spawn(hold)
+    until(lock.locked)
+    return lock, holder
+
+
+def _goes_on(subject: tuple[Lock, gevent.Greenlet[[], None]]) -> None:
+    """See that others get the lock, once the caller has let it go if it has it."""
+    lock, other = subject
+    if lock._is_owned():
+        lock.release()
+    assert not lock._is_owned()
+    other.get(timeout=LIMIT)
+    gevent.spawn(lock.acquire).get(timeout=LIMIT)
+    assert not lock._waiting
+
+
+def test_a_lock_that_is_free_or_taken_again() -> None:
+    def take_twice(lock: Lock) -> None:
+        own.clear()
+        lock.acquire()
+        own.append(lock)
+        lock.acquire()
+        own.append(lock)
+
+    def check(lock: Lock) -> None:
+        for _ in own:
+            lock.release()
+        assert not lock.locked()
+
+    own: list[Lock] = []
+    assert _everywhere(Lock, take_twice, check) > 4
+
+
+def test_the_wait_for_a_lock() -> None:
+    assert _everywhere(_held, lambda subject: subject[0].acquire(), _goes_on) > 20
+
+
+def test_the_release_of_a_lock() -> None:
+    def make() -> tuple[Lock, gevent.Greenlet[[], None]]:
+        lock = Lock()
+        lock.acquire()
+
+        def take() -> None:
+            with lock:
+                pass
+
+        other = gevent.spawn(take)
+        until(lambda: bool(lock._waiting))
+        return lock, other
+
+    assert _everywhere(make, lambda subject: subject[0].release(), _goes_on) > 10
