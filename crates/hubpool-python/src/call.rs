@@ -1,9 +1,9 @@
 //! Python code that a native method runs: what it calls, and the destructors of what it drops.
 //!
-//! Before 3.14, CPython ends a native thread that asks for the interpreter after the end of the program: it unwinds
-//! the thread's stack. The process aborts where that meets a function of Rust's that is not said to unwind, or one
-//! that catches panics, as each native method is. A thread that runs Python code by these functions stops instead,
-//! for as long as the process lives.
+//! Before Python 3.14 the interpreter unwinds the stack of a native thread that asks for it after the end of the
+//! program. The process aborts where that meets a function of Rust's that is not said to unwind, or one that catches
+//! panics, as each native method is. A thread that runs Python code by these functions stops instead, for as long as
+//! the process lives.
 
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
