@@ -54,13 +54,16 @@ def before_worker() -> None:
     global _awaits_patch  # noqa: PLW0603 - it is done once
     if os.environ.get(_LOGGING_SETTING) == "0":
         return
-    if _gevent.is_threading_patched():
-        from hubpool import _logging  # noqa: PLC0415 - only a patched program needs it
+    try:
+        if _gevent.is_threading_patched():
+            from hubpool import _logging  # noqa: PLC0415 - only a patched program needs it
 
-        _logging.install()
-    elif not _awaits_patch:
-        _awaits_patch = True
-        _gevent.call_after_patch(_after_patch)
+            _logging.install()
+        elif not _awaits_patch:
+            _gevent.call_after_patch(_after_patch)
+            _awaits_patch = True
+    except (ImportError, OSError):
+        pass  # No descriptor is left to import by. The next worker tries again.
 
 
 def _after_patch(_event: Any) -> None:

@@ -35,7 +35,11 @@ def is_wrapped() -> bool:
         return True
     code = submit.__code__
     if code is not _own_code:
-        if code != _cpython.code_of_submit():
+        try:
+            own_code = _cpython.code_of_submit()
+        except OSError:
+            return False  # No descriptor is left to read it by. The next submission looks again.
+        if code != own_code:
             return True
         _own_code = code
     return False

@@ -185,17 +185,21 @@ PROGRAMS = {
         "called\nshut down",
     ),
     "a callback whose greenlet is killed before it begins": (
-        "import gc, os\n"
-        "called = []\n"
+        "import gc\n"
+        "from hubpool._callback import CallbackLink\n"
+        "called, killed, spawn = [], [], CallbackLink.deliver\n"
+        "def deliver(link, *args):\n"
+        "    spawn(link, *args)\n"
+        "    if killed: return\n"
+        "    for one in gc.get_objects():\n"
+        "        if isinstance(one, gevent.Greenlet) and '_call_in_greenlet' in repr(one):\n"
+        "            killed.append(one)\n"
+        "            one.kill(block=False)\n"
+        "CallbackLink.deliver = deliver\n"
         "future = executor.submit(work)\n"
         "future.add_done_callback(called.append)\n"
-        "killed = []\n"
         "with gevent.Timeout(20):\n"
-        "    while not killed:\n"
-        "        gevent.sleep(0)\n"
-        "        killed = [one for one in gc.get_objects()\n"
-        "            if isinstance(one, gevent.Greenlet) and '_call_in_greenlet' in repr(one)]\n"
-        "gevent.killall(killed)\n"
+        "    while not killed: gevent.sleep(0.001)\n"
         "executor.shutdown()\n"
         "print(called == [future])",
         "True",
