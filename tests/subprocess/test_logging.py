@@ -226,32 +226,6 @@ PROGRAMS = {
         "print(len(made), logging._lock.locked())",
         "20 False",
     ),
-    "signal handlers that log": (
-        "import re\n"
-        "stream = Halves(lambda: None)\n"
-        "log_to(logging.StreamHandler(stream))\n"
-        "pool, left = hubpool.ThreadPool(4), iter(range(200))\n"
-        "pool.apply(int)\n"
-        "def on_signal(*_):\n"
-        "    number = next(left, None)\n"
-        "    if number is None:\n"
-        "        signal.setitimer(signal.ITIMER_REAL, 0)\n"
-        "    else:\n"
-        "        log.info('signal %s', number)\n"
-        "signal.signal(signal.SIGALRM, on_signal)\n"
-        "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)\n"
-        "names = log_everywhere(pool, 50)\n"
-        "while signal.getitimer(signal.ITIMER_REAL)[0]:\n"
-        "    gevent.sleep(0.01)\n"
-        # The handler may interrupt its own greenlet, and itself, in the midst of a line.
-        "text, count, found = stream.text, 0, 1\n"
-        "while found:\n"
-        "    text, found = re.subn('<signal [0-9]+>\\n', '', text)\n"
-        "    count += found\n"
-        "print(count)\n"
-        "check(text, names, 50)",
-        "200\nright",
-    ),
     "finalizers that log": (
         "stream = Halves(lambda: None)\n"
         "log_to(logging.StreamHandler(stream))\n"
