@@ -57,7 +57,7 @@ class _Waiter(NamedTuple):
     #: The number of the hub where it waits, if it does not block.
     hub: int | None
     claim: list[Any]
-    #: Whether it has found that others were faster.
+    #: Whether the caller has found that others were faster.
     was_late: bool
 
 
@@ -78,7 +78,7 @@ class Lock:
 
     It belongs to a greenlet, or to a thread that has no other. A greenlet waits cooperatively; a
     thread without a hub, and a hub's own greenlet, block. It may be used wherever a signal handler
-    or a finalizer runs: the step that takes it also says who has it. It goes to the waiter that
+    or a finalizer runs: the step that takes it also notes the holder. It goes to the waiter that
     comes first. A waiter that has come too late before is handed the lock. Others take that soon
     if the waiter's hub does not run, so a hub that runs no more keeps nobody from it.
 

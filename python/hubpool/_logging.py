@@ -34,15 +34,10 @@ class _ModuleLock(Lock):
             self.release()
 
 
-class _ModuleLockInUse(LockInUse):
-    """The same, in the place of a lock that somebody holds."""
+class _ModuleLockInUse(_ModuleLock, LockInUse):
+    """A module's lock in the place of one that somebody holds."""
 
     __slots__ = ()
-
-    def _at_fork_reinit(self) -> None:
-        super()._at_fork_reinit()
-        if self._is_owned():
-            self.release()
 
 
 def install() -> None:

@@ -124,6 +124,22 @@ def test_the_traceback_of_an_item_leads_to_the_function(
     assert len(pool) == 0
 
 
+def test_an_error_whose_traceback_cannot_be_copied_reaches_its_result(
+    pool: hubpool.ThreadPool,
+    errors: list[Reported],
+) -> None:
+    class Refuses:
+        def __reduce_ex__(self, _protocol: object) -> str:
+            raise TypeError("not to be copied")
+
+    names: dict[str, Any] = {"__file__": Refuses()}
+    exec("def refused(): raise ZeroDivisionError", names)
+    with pytest.raises(ZeroDivisionError):
+        pool.spawn(names["refused"]).get(timeout=10)
+    pool.join()
+    assert [error[1] for error in errors] == [ZeroDivisionError, TypeError]
+
+
 def test_the_error_of_a_recursion_without_end_reaches_the_reader(
     pool: hubpool.ThreadPool,
     errors: list[Reported],  # noqa: ARG001 - it prints nothing
